@@ -1,0 +1,1 @@
+"""Thin translations between a web framework and the kit; reach each by its full path."""

@@ -1,0 +1,77 @@
+"""Errors as HTTP answers (RFC 9457), the same for every framework."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tenantkit.exceptions import IsolationError, NotAuthenticated, TenantKitError
+
+__all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "Problem", "problem_of"]
+
+logger = logging.getLogger("tenantkit.problems")
+_SERVER_ERROR: Final = 500
+MEDIA_TYPE: Final = "application/problem+json"
+_TYPE: Final = "urn:tenantkit:problem:"
+
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "examples": [f"{_TYPE}permission-denied"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "permission": {
+            "type": "string",
+            "description": "With permission-denied: the permission that is missing.",
+        },
+        "meter": {"type": "string", "description": "With quota-exceeded: what is metered."},
+        "usage": {"type": "integer", "description": "With quota-exceeded: units used."},
+        "limit": {"type": "integer", "description": "With quota-exceeded: units allowed."},
+        "plan": {"type": "string", "description": "With quota-exceeded: the tenant's plan."},
+        "upgrade_url": {
+            "type": ["string", "null"],
+            "description": "With quota-exceeded: where more can be had.",
+        },
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """
+    An answer: status, headers and a JSON document.
+
+    .. versionadded:: 0.1
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    content: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """The document as UTF-8."""
+        return json.dumps(self.content, ensure_ascii=False, default=str).encode()
+
+
+def problem_of(error: TenantKitError) -> Problem:
+    """
+    Return the answer to an error; its message and details are shown only where its class says so.
+
+    Errors of the server and refusals of isolation are logged on ``tenantkit.problems`` with their trace.
+
+    .. versionadded:: 0.1
+    """
+    if error.status >= _SERVER_ERROR or isinstance(error, IsolationError):
+        # the answer tells nothing of it, so the log must
+        logger.error("%s: %s", error.problem, error.message, exc_info=error)
+    content: dict[str, Any] = {"type": _TYPE + error.problem, "title": error.title, "status": error.status}
+    if error.public:
+        content = {**error.details, **content, "detail": error.message}
+    headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]
+    if isinstance(error, NotAuthenticated):
+        headers.append(("www-authenticate", "Bearer"))  # RFC 9110, 11.6.1
+    return Problem(error.status, tuple(headers), content)

@@ -1,0 +1,134 @@
+"""The trail on a database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import insert, inspect, select
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.orm import Session
+
+from tenantkit.audit.model import Event, Outcome
+from tenantkit.audit.tables import AuditTables
+from tenantkit.core.actor import Actor
+from tenantkit.core.ids import new_id
+from tenantkit.core.scope import RequestFacts, Scope
+from tenantkit.core.tenant import TenantId, central_tenant_id
+from tenantkit.exceptions import AuditError
+from tenantkit.protocols import Clock
+
+__all__ = ["AuditTrail"]
+
+
+class AuditTrail:
+    """
+    Records events in the caller's transaction: they are kept if and only if it commits.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, tables: AuditTables, clock: Clock) -> None:
+        self.tables = tables
+        self._clock = clock
+
+    def record(
+        self,
+        session: Session,
+        scope: Scope,
+        action: str,
+        target: object = None,
+        *,
+        outcome: Outcome = "success",
+        details: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """
+        Insert an event of the scope's tenant and actor. Costs one statement, and a flush where the target is new.
+
+        Args:
+            action: what was done, for example ``flight.cancelled``.
+            target: what it was done to: a mapped object, or a text.
+            outcome: whether it was done, refused, or tried in vain.
+            details: further facts; strings, numbers, lists and mappings of them.
+
+        Raises:
+            AuditError: the target is neither, or has no identity.
+        """
+        session.flush()  # so that a new target has its key
+        return self._insert(
+            session,
+            scope.tenant.id,
+            scope.actor,
+            scope.request,
+            action,
+            _spelled(target),
+            outcome,
+            details or {},
+        )
+
+    def record_central(
+        self,
+        session: Session,
+        action: str,
+        *,
+        actor: Actor | None = None,
+        request: RequestFacts | None = None,
+        outcome: Outcome = "success",
+        details: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Insert an event of no tenant, on an unscoped session. Costs one statement."""
+        central = central_tenant_id(self.tables.events.c.tenant_id.type.python_type)
+        return self._insert(
+            session, central, actor, request or RequestFacts(), action, None, outcome, details or {}
+        )
+
+    def latest(self, session: Session, limit: int = 50) -> list[Event]:
+        """
+        Return the newest events in sight of the session, newest first. Costs one statement.
+
+        Args:
+            limit: how many at the most, 1 to 1000.
+        """
+        events = self.tables.events.c
+        query = select(self.tables.events).order_by(events.occurred_at.desc(), events.id.desc())
+        rows = session.execute(query.limit(max(1, min(limit, 1000)))).mappings()
+        return [Event(**{key: row[key] for key in row if key != "tenant_id"}) for row in rows]
+
+    def _insert(  # noqa: PLR0913, PLR0917
+        self,
+        session: Session,
+        tenant_id: TenantId,
+        actor: Actor | None,
+        request: RequestFacts,
+        action: str,
+        target: str | None,
+        outcome: Outcome,
+        details: Mapping[str, Any],
+    ) -> Event:
+        event = Event(
+            id=new_id(),
+            occurred_at=self._clock.now(),
+            actor=actor.id if actor else None,
+            actor_kind=actor.kind if actor else None,
+            action=action,
+            target=target,
+            outcome=outcome,
+            details=dict(details),
+            request_id=request.request_id,
+        )
+        row = {name: getattr(event, name) for name in event.__dataclass_fields__}
+        session.execute(insert(self.tables.events).values(tenant_id=tenant_id, **row))
+        return event
+
+
+def _spelled(target: object) -> str | None:
+    """Return ``<table>:<key>`` of a mapped object, or the text itself."""
+    if target is None or isinstance(target, str):
+        return target
+    try:
+        state = inspect(target)
+        key = ",".join(str(part) for part in state.identity)
+    except (NoInspectionAvailable, AttributeError, TypeError) as error:
+        raise AuditError(
+            f"{type(target).__name__} cannot be the target of an event: pass a mapped object that is added to the "
+            "session, or a text such as 'document:42'."
+        ) from error
+    return f"{state.mapper.local_table.name}:{key}"

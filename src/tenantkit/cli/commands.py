@@ -1,0 +1,20 @@
+"""The commands, gathered."""
+
+from importlib.metadata import version
+
+import typer
+
+from tenantkit.cli.demo import demo
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="tenantkit", no_args_is_help=True, help="Let one application serve many organizations."
+)
+app.command()(demo)
+
+
+@app.command("version")
+def show_version() -> None:
+    """Show the version."""
+    typer.echo(version("tenantkit"))

@@ -1,0 +1,117 @@
+"""
+On whose behalf code runs: the only ContextVar of tenantkit.
+
+A scope is entered and left by token. Leaving checks that one leaves one's own scope, so a forgotten or doubled
+exit is an error where it happens and not a leak somewhere else.
+"""
+
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from tenantkit.core.actor import Actor
+from tenantkit.core.tenant import Tenant
+from tenantkit.exceptions import ScopeNotLeft, ScopeRequired
+
+__all__ = ["RequestFacts", "Scope", "current", "current_or_none", "enter"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """
+    What is worth remembering of the request that runs: its id and where it came from.
+
+    .. versionadded:: 0.1
+    """
+
+    request_id: str | None = None
+    client: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """
+    One tenant, the actor that works in it, the actor's roles there, and facts of the request.
+
+    A scope also holds what was opened in it (the kit's session), by the object that opened it.
+
+    .. versionadded:: 0.1
+    """
+
+    tenant: Tenant
+    actor: Actor | None = None
+    roles: frozenset[str] = frozenset()
+    request: RequestFacts = field(default_factory=RequestFacts)
+    held: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+_scope: ContextVar[Scope | None] = ContextVar("tenantkit_scope", default=None)
+
+
+def current_or_none() -> Scope | None:
+    """
+    The scope the calling code runs in, or None outside of any.
+
+    .. versionadded:: 0.1
+    """
+    return _scope.get()
+
+
+def current() -> Scope:
+    """
+    The scope the calling code runs in.
+
+    Raises:
+        ScopeRequired: no scope was entered.
+
+    .. versionadded:: 0.1
+    """
+    scope = _scope.get()
+    if scope is None:
+        raise ScopeRequired(
+            'No tenant is in scope here. Enter one with `with kit.scope("acme"): ...`, or let an adapter\'s '
+            "middleware do it; a thread or task that you start yourself must enter the scope itself."
+        )
+    return scope
+
+
+class enter:  # noqa: N801 - reads as a verb: `with enter(scope):`
+    """
+    Enter a scope for the length of a ``with`` block.
+
+    Costs two ContextVar operations; opens nothing.
+
+    Raises:
+        ScopeNotLeft: on leaving, when another scope is the current one.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = ("_scope", "_token")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._token: Token[Scope | None] | None = None
+
+    def __enter__(self) -> Scope:
+        if self._token is not None:
+            raise ScopeNotLeft("This scope is entered already; make a new `enter(scope)` for each block.")
+        self._token = _scope.set(self._scope)
+        return self._scope
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        token = self._token
+        try:
+            if token is None or _scope.get() is not self._scope:
+                raise ValueError  # noqa: TRY301 - the same refusal as the context's own
+            _scope.reset(token)
+        except ValueError:  # of reset(): the scope was entered in another thread or task
+            raise ScopeNotLeft(
+                f"Tenant {self._scope.tenant.slug!r} is not the innermost scope: scopes are left in the reverse "
+                "order of entering, in the same thread or task. Use `with` blocks."
+            ) from error
+        self._token = None

@@ -1,0 +1,94 @@
+"""Configuration: one frozen object, read from arguments or from ``TENANTKIT_*``; unknown keys are refused."""
+
+import os
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tenantkit.exceptions import ConfigurationError
+
+__all__ = ["Settings"]
+
+_PREFIX = "TENANTKIT_"
+_OF_TESTS = "TENANTKIT_TEST_"  # read by tenantkit.testing, not by an application
+
+
+class Settings(BaseSettings):
+    """
+    Everything the kit needs to know from outside.
+
+    Args:
+        database_url: SQLAlchemy URL of the role that the application works as.
+        owner_database_url: URL of the role that owns the tables: it creates them and opens unscoped sessions.
+            Defaults to ``database_url``.
+        token_secret: key of the HMAC that signs access tokens, at least 32 bytes.
+        token_algorithm: the one algorithm that is issued and accepted.
+        token_issuer: value of ``iss``.
+        token_audience: value of ``aud``.
+        token_lifetime: seconds until an access token expires.
+        token_leeway: seconds of clock difference that are forgiven.
+        tenant_id_type: the type of tenant ids in this application.
+        unscoped_sessions: whether ``unscoped_session`` may be used at all.
+
+    Raises:
+        ConfigurationError: a value is missing or wrong, or a key (or a ``TENANTKIT_*`` variable) is unknown. The
+            message names each; values of secrets are never shown.
+
+    .. versionadded:: 0.1
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True
+    )
+
+    database_url: SecretStr
+    owner_database_url: SecretStr | None = None
+    token_secret: SecretStr
+    token_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"  # noqa: S105 - the name of an algorithm
+    token_issuer: str = "tenantkit"  # noqa: S105
+    token_audience: str = "tenantkit"  # noqa: S105
+    token_lifetime: int = Field(default=900, ge=1, le=86_400)
+    token_leeway: int = Field(default=0, ge=0, le=300)
+    tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
+    unscoped_sessions: bool = True
+
+    def __init__(self, **values: Any) -> None:
+        _refuse_unknown_variables(type(self))
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error)) from None  # the chain would show the input
+
+    @model_validator(mode="after")
+    def _secret_is_long_enough(self) -> Self:
+        bits = int(self.token_algorithm[2:])
+        if len(self.token_secret.get_secret_value().encode()) * 8 < bits:
+            raise ValueError(
+                f"token_secret must have at least {bits // 8} bytes for {self.token_algorithm} (RFC 7518, 3.2); "
+                'make one with `python -c "import secrets; print(secrets.token_urlsafe(48))"`'
+            )
+        return self
+
+
+def _refuse_unknown_variables(settings: type[Settings]) -> None:
+    known = {f"{_PREFIX}{name}".upper() for name in settings.model_fields}
+    unknown = sorted(
+        name
+        for name in os.environ
+        if (upper := name.upper()).startswith(_PREFIX)
+        and not upper.startswith(_OF_TESTS)
+        and upper not in known
+    )
+    if unknown:
+        raise ConfigurationError(
+            f"Unknown setting in the environment: {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
+        )
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"{name}: {problem['msg']}" if name else problem["msg"])
+    return "Settings are not usable: " + "; ".join(lines) + f". Set them as arguments or as {_PREFIX}<NAME>."

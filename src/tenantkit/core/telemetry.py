@@ -1,0 +1,53 @@
+"""
+Spans and counters, through opentelemetry-api only: without an SDK they cost next to nothing.
+
+Instruments are made at first use, so importing tenantkit starts nothing.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Counter
+    from opentelemetry.trace import Tracer
+
+__all__ = ["counter", "tag_span", "tracer"]
+
+_NAME = "tenantkit"
+
+
+@cache
+def tracer() -> "Tracer":
+    """
+    Return the tracer named ``tenantkit``.
+
+    .. versionadded:: 0.1
+    """
+    from opentelemetry import trace  # noqa: PLC0415 - `import tenantkit` stays light
+
+    return trace.get_tracer(_NAME)
+
+
+@cache
+def counter(name: str, description: str) -> "Counter":
+    """
+    Return the counter ``tenantkit.<name>``.
+
+    .. versionadded:: 0.1
+    """
+    from opentelemetry import metrics  # noqa: PLC0415
+
+    return metrics.get_meter(_NAME).create_counter(f"{_NAME}.{name}", description=description)
+
+
+def tag_span(**attributes: str) -> None:
+    """
+    Set attributes ``tenantkit.<key>`` on the span that is current, if any records.
+
+    .. versionadded:: 0.1
+    """
+    from opentelemetry import trace  # noqa: PLC0415
+
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attributes({f"{_NAME}.{key}": value for key, value in attributes.items()})

@@ -1,0 +1,130 @@
+"""The directory on a database."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from tenantkit.core.ids import new_id
+from tenantkit.core.tenant import Tenant, TenantId, central_tenant_id, is_slug
+from tenantkit.directory import statements
+from tenantkit.directory.model import Membership
+from tenantkit.directory.tables import DirectoryTables
+from tenantkit.exceptions import ConfigurationError
+from tenantkit.protocols import Clock
+
+__all__ = ["Directory"]
+
+_INT_LIMIT: Final = 2**31  # what an Integer column holds
+
+
+class Directory:
+    """
+    Tenants and memberships, on the session given to each call.
+
+    Every operation runs in the caller's transaction and commits nothing. Looking up tenants that are not known yet
+    needs an unscoped session; within a scope a session sees its own tenant only.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, tables: DirectoryTables, clock: Clock) -> None:
+        self.tables = tables
+        self._clock = clock
+
+    def create_tenant(
+        self,
+        session: Session,
+        slug: str,
+        *,
+        name: str = "",
+        plan: str = "default",
+        tenant_id: TenantId | None = None,
+    ) -> Tenant:
+        """
+        Insert an active tenant and return it. Costs one statement.
+
+        Args:
+            tenant_id: its id; a new UUID by default, which applications with int or str ids must override.
+
+        Raises:
+            ConfigurationError: the slug is no DNS label; the id has not the type of this application's, or is the
+                central trail's.
+            sqlalchemy.exc.IntegrityError: the slug or id is taken.
+        """
+        self._check_id(tenant_id)
+        tenant = Tenant(
+            id=new_id() if tenant_id is None else tenant_id, slug=slug, name=name or slug, plan=plan
+        )
+        row = {"id": tenant.id, "slug": slug, "name": tenant.name, "plan": plan, "active": True}
+        session.execute(insert(self.tables.tenants).values(**row, created_at=self._clock.now()))
+        return tenant
+
+    def set_active(self, session: Session, tenant: Tenant, *, active: bool) -> None:
+        """Suspend a tenant or serve it again. Costs one statement."""
+        table = self.tables.tenants
+        session.execute(table.update().where(table.c.id == tenant.id).values(active=active))
+
+    def add_member(self, session: Session, tenant: Tenant, user_id: str, roles: Iterable[str]) -> Membership:
+        """
+        Insert an active membership and return it. Costs one statement.
+
+        Raises:
+            ConfigurationError: there is no role.
+            sqlalchemy.exc.IntegrityError: the user is a member already.
+        """
+        held = frozenset(roles)
+        if not held:
+            raise ConfigurationError(
+                f"User {user_id!r} needs at least one role to be a member of {tenant.slug!r}."
+            )
+        row = {"tenant_id": tenant.id, "user_id": user_id, "roles": sorted(held), "active": True}
+        session.execute(insert(self.tables.memberships).values(**row))
+        return Membership(tenant.id, user_id, held)
+
+    def by_slug(self, session: Session, slug: str) -> Tenant | None:
+        """Return the tenant of a slug, or None; what cannot be a slug is not looked up. Costs one statement."""
+        if not is_slug(slug):
+            return None
+        row = session.execute(statements.tenant_by_slug(self.tables, slug)).one_or_none()
+        return statements.tenant_of(row) if row else None
+
+    def by_id(self, session: Session, tenant_id: str) -> Tenant | None:
+        """Return the tenant of an id in text form, or None; a malformed id is unknown. Costs one statement."""
+        key = self._parsed(tenant_id)
+        if key is None:
+            return None
+        row = session.execute(statements.tenant_by_id(self.tables, key)).one_or_none()
+        return statements.tenant_of(row) if row else None
+
+    def membership(self, session: Session, tenant: Tenant, user_id: str) -> Membership | None:
+        """Return the active membership of a user, or None. Costs one statement."""
+        roles = session.scalar(statements.membership_of(self.tables, tenant.id, user_id))
+        return None if roles is None else Membership(tenant.id, user_id, frozenset(roles))
+
+    def _check_id(self, tenant_id: TenantId | None) -> None:
+        kind = self.tables.tenants.c.id.type.python_type
+        if tenant_id is None and kind is UUID:
+            return
+        if (
+            not isinstance(tenant_id, kind)
+            or isinstance(tenant_id, bool)
+            or tenant_id == central_tenant_id(kind)
+        ):
+            raise ConfigurationError(
+                f"A tenant of this application needs an id of type {kind.__name__}, not {tenant_id!r}; the empty one "
+                "is the central trail's. Give it as tenant_id=."
+            )
+
+    def _parsed(self, tenant_id: str) -> Any:
+        """Return the id that a text spells as tokens do, or None where no column holds it."""
+        kind = self.tables.tenants.c.id.type.python_type
+        try:
+            tenant_id.encode()
+            key = kind(tenant_id)
+        except ValueError:
+            return None
+        fits = not isinstance(key, int) or -_INT_LIMIT <= key < _INT_LIMIT
+        return key if fits and str(key) == tenant_id and "\0" not in tenant_id else None

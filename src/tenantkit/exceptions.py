@@ -1,0 +1,356 @@
+"""
+Every error of tenantkit; this module imports nothing.
+
+Each class knows its problem type (RFC 9457): a stable slug, an HTTP status and a title. The adapters turn an
+error into an answer by these three and by :attr:`TenantKitError.details`; nothing else decides a status.
+"""
+
+__all__ = [
+    "AuditError",
+    "CanaryFailed",
+    "ConfigurationError",
+    "DependencyMissing",
+    "ForeignTenant",
+    "HostMalformed",
+    "IsolationError",
+    "NotAMember",
+    "NotAuthenticated",
+    "PermissionDenied",
+    "QuotaExceeded",
+    "ResolutionError",
+    "RowNotFound",
+    "ScopeChanged",
+    "ScopeNotLeft",
+    "ScopeRequired",
+    "SourcesDisagree",
+    "StatementRefused",
+    "TenantKitError",
+    "TenantRequired",
+    "TenantSuspended",
+    "TokenInvalid",
+    "UndeclaredTable",
+    "UnknownTenant",
+]
+
+
+class TenantKitError(Exception):
+    """
+    Base of every error raised by tenantkit.
+
+    Attributes:
+        message: what happened, why, and what to do next. Shown to the operator; shown to the client only where
+            :attr:`public` is true.
+        details: JSON-able facts that belong to the error (permission, usage, limit ...).
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "internal-error"
+    status = 500
+    title = "Internal error"
+    public = False
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # what the constructors ask for by name is in the details
+        kind = getattr(type(self), "public_class", type(self))
+        return _restored, (kind, self.message, self.details, self.__dict__)
+
+
+def _restored(
+    kind: type[TenantKitError], message: str, details: dict[str, object], attributes: dict[str, object]
+) -> TenantKitError:
+    error = kind(message, **details)
+    error.__dict__.update(attributes)
+    return error
+
+
+class ConfigurationError(TenantKitError, ValueError):
+    """
+    The application is configured wrongly; raised when configuring, never in the middle of a request.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "misconfigured"
+    title = "The application is misconfigured"
+
+
+class DependencyMissing(TenantKitError, ImportError):
+    """
+    An optional dependency is not installed; the message names the extra that brings it.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "dependency-missing"
+    title = "An optional dependency is not installed"
+
+
+# Scope and isolation ------------------------------------------------------------------------------------------
+
+
+class IsolationError(TenantKitError):
+    """
+    A statement or session was refused because its isolation could not be guaranteed.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "isolation-refused"
+    title = "Refused to keep tenants apart"
+
+
+class ScopeRequired(IsolationError, LookupError):
+    """
+    There is no tenant in scope, so nothing can be read or written.
+
+    .. versionadded:: 0.1
+    """
+
+
+class ScopeChanged(IsolationError, RuntimeError):
+    """
+    A session of one tenant was used while another tenant was in scope.
+
+    .. versionadded:: 0.1
+    """
+
+
+class ScopeNotLeft(IsolationError, RuntimeError):
+    """
+    A scope was left that is not the innermost one: scopes nest like brackets.
+
+    .. versionadded:: 0.1
+    """
+
+
+class UndeclaredTable(IsolationError, LookupError):
+    """
+    A statement names a table of which the registry does not know whose rows it holds.
+
+    .. versionadded:: 0.1
+    """
+
+
+class StatementRefused(IsolationError, ValueError):
+    """
+    A statement holds something that cannot be scoped: raw text, an unlisted function, an unknown FROM ...
+
+    .. versionadded:: 0.1
+    """
+
+
+class ForeignTenant(IsolationError, PermissionError):
+    """
+    A write names, links or moves a row of another tenant.
+
+    .. versionadded:: 0.1
+    """
+
+    # the same answer as for a row that does not exist: whether another tenant has it is not told
+    problem = "not-found"
+    status = 404
+    title = "There is no such resource"
+
+
+class CanaryFailed(IsolationError, RuntimeError):
+    """
+    The self-test of the compiler failed: this SQLAlchemy or dialect does not honour the hooks.
+
+    .. versionadded:: 0.1
+    """
+
+
+# Who is asking ------------------------------------------------------------------------------------------------
+
+
+class NotAuthenticated(TenantKitError, PermissionError):
+    """
+    The request carries no credentials.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "not-authenticated"
+    status = 401
+    title = "Authentication is required"
+    public = True
+
+
+class TokenInvalid(NotAuthenticated):
+    """
+    The request carries a token that does not verify; the message says why, the answer does not.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "token-invalid"
+    title = "The token is not valid"
+    public = False
+
+
+# Whose request is it ------------------------------------------------------------------------------------------
+
+
+class ResolutionError(TenantKitError, LookupError):
+    """
+    The tenant of a request could not be settled.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "tenant-required"
+    status = 400
+    title = "The tenant of the request could not be settled"
+    public = True
+
+
+class TenantRequired(ResolutionError):
+    """
+    No source named a tenant.
+
+    .. versionadded:: 0.1
+    """
+
+
+class HostMalformed(ResolutionError, ValueError):
+    """
+    The Host header is no host name.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "malformed-host"
+    title = "The host name is malformed"
+
+
+class UnknownTenant(ResolutionError):
+    """
+    A source named a tenant that does not exist.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "unknown-tenant"
+    status = 404
+    title = "There is no such tenant"
+
+
+class TenantSuspended(ResolutionError, PermissionError):
+    """
+    The tenant exists and is not active.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "tenant-suspended"
+    status = 403
+    title = "The tenant is suspended"
+
+
+class SourcesDisagree(ResolutionError, PermissionError):
+    """
+    Two sources name different tenants, for example a token of one tenant on the host of another.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "tenant-mismatch"
+    status = 403
+    title = "The request names two tenants"
+
+
+class NotAMember(ResolutionError, PermissionError):
+    """
+    The actor is known and is not an active member of the tenant.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "not-a-member"
+    status = 403
+    title = "The actor is not a member of the tenant"
+
+
+# May they, can they afford it ---------------------------------------------------------------------------------
+
+
+class PermissionDenied(TenantKitError, PermissionError):
+    """
+    The actor lacks a permission.
+
+    Attributes:
+        permission: the permission that is missing, for example ``flights:cancel``.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "permission-denied"
+    status = 403
+    title = "A permission is missing"
+    public = True
+
+    def __init__(self, message: str, *, permission: str) -> None:
+        super().__init__(message, permission=permission)
+        self.permission = permission
+
+
+class QuotaExceeded(TenantKitError):
+    """
+    A limit of the plan is reached; nothing was counted.
+
+    Attributes:
+        meter: the meter that refused.
+        usage: units used so far.
+        limit: units the plan allows.
+        upgrade_url: where more can be bought, or None.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "quota-exceeded"
+    status = 402
+    title = "The plan's limit is reached"
+    public = True
+
+    def __init__(
+        self, message: str, *, meter: str, usage: int, limit: int, plan: str, upgrade_url: str | None
+    ) -> None:
+        super().__init__(message, meter=meter, usage=usage, limit=limit, plan=plan, upgrade_url=upgrade_url)
+        self.meter, self.usage, self.limit, self.plan, self.upgrade_url = (
+            meter,
+            usage,
+            limit,
+            plan,
+            upgrade_url,
+        )
+
+
+class RowNotFound(TenantKitError, LookupError):
+    """
+    There is no such row for this tenant; another tenant's row answers the same.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "not-found"
+    status = 404
+    title = "There is no such resource"
+    public = True
+
+
+class AuditError(TenantKitError, RuntimeError):
+    """
+    An audit event could not be recorded.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "audit-unavailable"
+    status = 503
+    title = "The action could not be recorded"

@@ -1,0 +1,23 @@
+"""Whose rows are these? Every statement scoped, whatever its shape, dialect or author."""
+
+from tenantkit.isolation.engine import scope_async_engine, scope_engine
+from tenantkit.isolation.registry import Registry
+from tenantkit.isolation.rules import RowRule
+from tenantkit.isolation.session import ScopedSession, UnscopedSession
+from tenantkit.isolation.vouch import vouch
+from tenantkit.sql.declarations import TenantScoped, declare, scoped_by, scoped_through, shared
+
+__all__ = [
+    "Registry",
+    "RowRule",
+    "ScopedSession",
+    "TenantScoped",
+    "UnscopedSession",
+    "declare",
+    "scope_async_engine",
+    "scope_engine",
+    "scoped_by",
+    "scoped_through",
+    "shared",
+    "vouch",
+]

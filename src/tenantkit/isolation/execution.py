@@ -1,0 +1,236 @@
+"""
+The hooks into SQLAlchemy's execution: the connection's pin fills the parameters, last, and nothing else runs.
+
+Like the compiler's (:mod:`compiler`) these are not public; a canary and the leak matrix watch them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
+
+from tenantkit.isolation.compiler import statement_refused
+from tenantkit.isolation.pin import Pin, forget, pin_of
+from tenantkit.isolation.registry import Registry
+from tenantkit.isolation.writes import WritePlan
+
+__all__ = ["ScopedContext", "ScopedDialect"]
+
+_OWN_CALL: Final = "_tenantkit_dialect_call"
+_SAVEPOINT_CLAUSES: Final = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
+
+
+class ScopedContext:
+    """Execution context: the connection's pin fills the parameters, last, and nothing else runs."""
+
+    compiled: Any
+    compiled_parameters: list[dict[str, Any]]
+    root_connection: Any
+    execution_options: Mapping[str, Any]
+    isdelete: bool
+    cursor: Any
+    dialect: Any
+
+    @classmethod
+    def _init_compiled(
+        cls,
+        dialect: Any,
+        connection: Any,
+        dbapi_connection: Any,
+        execution_options: Any,
+        compiled: Any,
+        parameters: Any,
+        *rest: Any,
+        **kw: Any,
+    ) -> Any:
+        if getattr(connection, _OWN_CALL, False) and isinstance(compiled.statement, _SAVEPOINT_CLAUSES):
+            return super()._init_compiled(  # type: ignore[misc]
+                dialect, connection, dbapi_connection, execution_options, compiled, parameters, *rest, **kw
+            )
+        pin = pin_of(connection)
+        pin.check_ambient()
+        if compiled.__class__ is not dialect.statement_compiler or compiled.dialect is not dialect:
+            raise statement_refused(
+                "This statement was compiled for another dialect, so it is not scoped. Execute the statement itself."
+            )
+        if execution_options.get("schema_translate_map"):
+            raise statement_refused("schema_translate_map is not the caller's to set on a scoped engine.")
+        _refuse_reserved(parameters, pin)
+        plan: WritePlan | None = compiled.write_plan
+        if plan is None:
+            filled = [{**one, **pin.values} for one in parameters] if parameters else [pin.values]
+        else:
+            sets: Sequence[Mapping[str, Any]] = parameters or [{}]
+            filled = [plan.fill(one, pin) for one in sets]
+        context = super()._init_compiled(  # type: ignore[misc]
+            dialect, connection, dbapi_connection, execution_options, compiled, filled, *rest, **kw
+        )
+        context.tenantkit_pin = pin
+        if plan is not None:
+            plan.check(context.compiled_parameters, connection, pin)
+        return context
+
+    @classmethod
+    def _init_statement(cls, dialect: Any, connection: Any, *args: Any, **kw: Any) -> Any:
+        if not getattr(connection, _OWN_CALL, False):
+            pin_of(connection)
+            raise statement_refused(
+                "Driver SQL is not scoped. Use SQLAlchemy expressions, or vouch(text(...), reason) for raw SQL."
+            )
+        return super()._init_statement(dialect, connection, *args, **kw)  # type: ignore[misc]
+
+    @classmethod
+    def _init_default(cls, dialect: Any, connection: Any, *args: Any, **kw: Any) -> Any:
+        pin_of(connection).check_ambient()  # a sequence or default executed by itself
+        return super()._init_default(dialect, connection, *args, **kw)  # type: ignore[misc]
+
+    @classmethod
+    def _init_ddl(cls, *args: Any, **kw: Any) -> Any:
+        raise statement_refused(
+            "DDL does not run on a scoped engine. Use an engine of the role that owns the tables."
+        )
+
+    def _exec_default_clause_element(self, column: Any, default: Any, type_: Any) -> Any:
+        # SQLAlchemy compiles and runs such a default past the hooks; this way it is scoped like any statement
+        return self.root_connection.scalar(select(default.arg))
+
+    def post_exec(self) -> None:
+        super().post_exec()  # type: ignore[misc]
+        plan = self.compiled.write_plan if self.compiled is not None else None
+        if plan is not None and plan.own_keys and self._is_transactional():
+            plan.remember(self.compiled_parameters, self.tenantkit_pin)
+        elif getattr(self, "isupdate", False) or getattr(self, "isdelete", False):
+            self.tenantkit_pin.known.clear()  # a key may be free again, and taken by another tenant
+        # the ORM's flush runs on the mapper's own cache; it only warns when a DELETE matches too few rows
+        if getattr(self, "isdelete", False) and "compiled_cache" in self.execution_options:
+            self._check_deleted()
+
+    tenantkit_pin: Pin
+
+    def _is_transactional(self) -> bool:
+        """Whether rows stay as they are seen until the transaction ends, as far as they are this tenant's own."""
+        level = self.execution_options.get("isolation_level") or self.dialect._on_connect_isolation_level
+        return bool(level != "AUTOCOMMIT")
+
+    def _check_deleted(self) -> None:
+        expected, matched = len(self.compiled_parameters), self.cursor.rowcount
+        if 0 <= matched < expected:
+            raise StaleDataError(
+                f"A DELETE of {expected} row(s) matched {matched} in this scope: an object's identity is not a row "
+                "of this tenant, or the row is gone."
+            )
+
+    def _setup_result_proxy(self) -> Any:
+        result = super()._setup_result_proxy()  # type: ignore[misc]
+        if "tenantkit_pin" in self.__dict__ and hasattr(result, "cursor_strategy"):
+            GuardedFetch.guard(result, self.tenantkit_pin)
+        return result
+
+
+def _refuse_reserved(parameters: Any, pin: Pin) -> None:
+    for one in parameters or ():
+        if not pin.values.keys().isdisjoint(one):
+            raise statement_refused(
+                "A parameter with a reserved name was given: it is filled from the scope."
+            )
+
+
+class GuardedFetch:
+    """A cursor strategy that compares the ambient scope with the pin before it hands out rows."""
+
+    __slots__ = ("_inner", "_pin")
+    alternate_cursor_description = None
+
+    def __init__(self, inner: Any, pin: Pin) -> None:
+        self._inner = inner
+        self._pin = pin
+
+    @classmethod
+    def guard(cls, result: Any, pin: Pin) -> None:
+        """Wrap the strategy of a result that still has rows to fetch."""
+        if not result._soft_closed and not isinstance(result.cursor_strategy, cls):
+            result.cursor_strategy = cls(result.cursor_strategy, pin)
+
+    def fetchone(self, *args: Any, **kw: Any) -> Any:
+        self._pin.check_ambient()
+        return self._inner.fetchone(*args, **kw)
+
+    def fetchmany(self, *args: Any, **kw: Any) -> Any:
+        self._pin.check_ambient()
+        return self._inner.fetchmany(*args, **kw)
+
+    def fetchall(self, *args: Any, **kw: Any) -> Any:
+        self._pin.check_ambient()
+        return self._inner.fetchall(*args, **kw)
+
+    def yield_per(self, result: Any, *args: Any, **kw: Any) -> None:
+        self._inner.yield_per(result, *args, **kw)
+        self.guard(result, self._pin)
+
+    def soft_close(self, *args: Any, **kw: Any) -> None:
+        self._inner.soft_close(*args, **kw)
+
+    def hard_close(self, *args: Any, **kw: Any) -> None:
+        self._inner.hard_close(*args, **kw)
+
+    def handle_exception(self, *args: Any, **kw: Any) -> Any:
+        return self._inner.handle_exception(*args, **kw)
+
+
+class ScopedDialect:
+    """Dialect: its own calls of driver SQL are let through, and a rolled back savepoint forgets known rows."""
+
+    tenantkit_registry: Registry
+
+    @classmethod
+    def get_dialect_cls(cls, _url: Any) -> Any:
+        return cls
+
+    @classmethod
+    def get_async_dialect_cls(cls, _url: Any) -> Any:
+        return cls  # the class was made from the async one
+
+    def initialize(self, connection: Any) -> None:
+        with _own_call(connection):
+            super().initialize(connection)  # type: ignore[misc]
+
+    def do_begin_twophase(self, connection: Any, xid: Any) -> None:
+        with _own_call(connection):
+            super().do_begin_twophase(connection, xid)  # type: ignore[misc]
+
+    def do_prepare_twophase(self, connection: Any, xid: Any) -> None:
+        with _own_call(connection):
+            super().do_prepare_twophase(connection, xid)  # type: ignore[misc]
+
+    def do_commit_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
+        with _own_call(connection):
+            super().do_commit_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
+
+    def do_rollback_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
+        with _own_call(connection):
+            super().do_rollback_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
+
+    def do_savepoint(self, connection: Any, name: Any) -> None:
+        with _own_call(connection):  # a session that joins a transaction sets one before it is pinned
+            super().do_savepoint(connection, name)  # type: ignore[misc]
+
+    def do_release_savepoint(self, connection: Any, name: Any) -> None:
+        with _own_call(connection):
+            super().do_release_savepoint(connection, name)  # type: ignore[misc]
+
+    def do_rollback_to_savepoint(self, connection: Any, name: Any) -> None:
+        forget(connection)
+        with _own_call(connection):
+            super().do_rollback_to_savepoint(connection, name)  # type: ignore[misc]
+
+
+@contextmanager
+def _own_call(connection: Any) -> Iterator[None]:
+    setattr(connection, _OWN_CALL, True)
+    try:
+        yield
+    finally:
+        delattr(connection, _OWN_CALL)

@@ -1,0 +1,107 @@
+"""
+The pin: which scope a connection works for, as a private object on the connection.
+
+It is no execution option and not in ``session.info``: what a caller can name, a caller can forge.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DontWrapMixin
+
+from tenantkit.core.scope import Scope, current_or_none
+from tenantkit.exceptions import IsolationError, ScopeChanged, ScopeRequired
+from tenantkit.isolation.registry import Registry
+
+__all__ = ["Pin", "forget", "pin_of", "refusal"]
+
+_ATTRIBUTE: Final = "_tenantkit_pin"
+_unwrapped: dict[type, type] = {}
+
+
+class Pin:
+    """The scope of a session, its bound values for one registry, and the parent rows seen to be its own."""
+
+    __slots__ = ("known", "registry", "scope", "values")
+
+    def __init__(self, scope: Scope, registry: Registry) -> None:
+        self.scope = scope
+        self.registry = registry
+        self.values = registry.values(scope)
+        self.known: dict[Any, set[object]] = {}
+
+    def attach(self, connection: Connection) -> None:
+        """Put the pin on a connection that carries none, or carries this one."""
+        held = getattr(connection, _ATTRIBUTE, None)
+        if held is not None and held is not self:
+            raise ScopeChanged(
+                f"This connection works for tenant {held.scope.tenant.slug!r} through another session. Give each "
+                "session a connection of its own, or end the other session's transaction first."
+            )
+        setattr(connection, _ATTRIBUTE, self)
+
+    def detach(self, connection: Connection) -> None:
+        """Take the pin off; what was known of parent rows ends with the transaction."""
+        self.known.clear()
+        if getattr(connection, _ATTRIBUTE, None) is self:
+            delattr(connection, _ATTRIBUTE)
+
+    def check_ambient(self) -> None:
+        """
+        Compare with the scope that the calling code runs in, if it runs in one.
+
+        Raises:
+            ScopeChanged: it is another tenant's.
+        """
+        ambient = current_or_none()
+        if ambient is None or ambient is self.scope or ambient.tenant.id == self.scope.tenant.id:
+            return
+        raise refusal(
+            ScopeChanged(
+                f"A session of tenant {self.scope.tenant.slug!r} was used while tenant {ambient.tenant.slug!r} is in "
+                "scope. Open a session inside the scope it is used in, and pass values, not objects, between them."
+            )
+        )
+
+
+def pin_of(connection: Connection) -> Pin:
+    """
+    Return the pin of a connection.
+
+    Raises:
+        ScopeRequired: it carries none.
+    """
+    pin = getattr(connection, _ATTRIBUTE, None)
+    if pin is None:
+        raise refusal(
+            ScopeRequired(
+                "This connection belongs to no tenant: a scoped engine answers only to a ScopedSession in its "
+                "transaction. Use kit.session(), or the owner's engine for DDL, reflection and migrations."
+            )
+        )
+    assert isinstance(pin, Pin)  # noqa: S101 - only attach() sets it
+    return pin
+
+
+def forget(connection: Connection) -> None:
+    """Forget the parent rows seen by a connection, if it carries a pin: some of them may be gone."""
+    pin = getattr(connection, _ATTRIBUTE, None)
+    if pin is not None:
+        pin.known.clear()
+
+
+def refusal(error: IsolationError) -> IsolationError:
+    """
+    Return the error so that SQLAlchemy lets it pass: inside an execution context it would become StatementError.
+
+    ``exceptions`` imports nothing, so the mix-in is added here.
+    """
+    kind = type(error)
+    if not issubclass(kind, DontWrapMixin):
+        bare = _unwrapped.get(kind)
+        if bare is None:
+            bare = _unwrapped[kind] = type(
+                kind.__name__, (kind, DontWrapMixin), {"__module__": kind.__module__, "public_class": kind}
+            )
+        error.__class__ = bare
+    return error

@@ -1,0 +1,330 @@
+"""
+What is known of every table, frozen when an engine is scoped.
+
+The compiler asks the registry two questions: which conditions must a FROM element meet, and what must be checked
+when rows of this table are written.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    MetaData,
+    Select,
+    Table,
+    exists,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import ColumnElement, FromClause
+from sqlalchemy.sql.elements import BindParameter
+
+from tenantkit.core.scope import Scope
+from tenantkit.exceptions import ConfigurationError, StatementRefused, UndeclaredTable
+from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
+from tenantkit.isolation.rules import TENANT, RowRule
+from tenantkit.sql.declarations import ScopedBy, ScopedThrough, Shared, declaration_of
+
+__all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "Entry", "Link", "OwnName", "Registry", "ScopeBind", "Stamp"]
+
+RESERVED_PREFIX: Final = "tenantkit_"
+PARENT_PREFIX: Final = "tenantkit_parent_"
+
+
+class ScopeBind(BindParameter[Any]):
+    """A bound value that only the pin of a connection can fill."""
+
+    inherit_cache = True
+
+
+class OwnName(str):
+    """The name of an alias that scoping itself writes; a caller's of this form is refused."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """
+    A foreign key whose value must name a row in sight.
+
+    Attributes:
+        columns: the columns of the key, one or several.
+        parents: the columns that they refer to, in the same order.
+        name: what the parent is called where a condition looks for it; never a name that a caller could give to
+            something else in the same statement.
+    """
+
+    columns: tuple[Column[Any], ...]
+    parents: tuple[Column[Any], ...]
+    name: OwnName
+
+    @property
+    def table(self) -> Table:
+        """The table that the key refers to."""
+        return self.parents[0].table
+
+    def pointing(self, values: Sequence[ColumnElement[Any]]) -> Select[Any]:
+        """Return the SELECT of the parent row that values point to; the compiler scopes it."""
+        parent = self.table.alias(self.name)
+        keys = [column_of(parent, column) for column in self.parents]
+        matches = [key == value for key, value in zip(keys, values, strict=True)]
+        return select(keys[0]).select_from(parent).where(*matches).correlate_except(parent)
+
+    def in_sight(self, values: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
+        """Return the condition that values point to a row in sight."""
+        return exists(self.pointing(values).with_only_columns(literal_column("1")))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A column that a rule fills in new rows and that no statement changes."""
+
+    rule: RowRule
+    column: Column[Any]
+    bind: ScopeBind
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What is known of one table.
+
+    Attributes:
+        stamps: columns filled by rules.
+        conditions: per rule the column and its bind, None for ``IS NULL``.
+        parents: the links through which a child table is scoped.
+        links: every foreign key to a table that is not shared, unless it pairs the tenant columns itself.
+    """
+
+    table: Table
+    stamps: tuple[Stamp, ...] = ()
+    conditions: tuple[tuple[Column[Any], ScopeBind | None], ...] = ()
+    parents: tuple[Link, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    @property
+    def is_scoped(self) -> bool:
+        """Whether rows are filtered at all."""
+        return bool(self.conditions or self.parents)
+
+    def criteria(self, element: FromClause) -> list[ColumnElement[bool]]:
+        """Return the conditions for the table as it stands in a FROM clause: itself or an alias of it."""
+        found: list[ColumnElement[bool]] = []
+        for column, bind in self.conditions:
+            own = column_of(element, column)
+            found.append(own.is_(None) if bind is None else own == bind)
+        found += [
+            link.in_sight([column_of(element, column) for column in link.columns]) for link in self.parents
+        ]
+        return found
+
+    def is_absent(self, element: FromClause) -> ColumnElement[bool]:
+        """Return the condition that an outer join supplied NULLs instead of a row."""
+        certain = next(iter(self.table.primary_key.columns), None)
+        if certain is None:
+            certain = next((column for column, _ in self.conditions if not column.nullable), None)
+        if certain is None:
+            raise StatementRefused(
+                f"FULL JOIN with {self.table.fullname!r} cannot be scoped: the table has no primary key and its "
+                "tenant column may be NULL. Give it a primary key or a NOT NULL tenant column."
+            )
+        return column_of(element, certain).is_(None)
+
+
+def column_of(element: FromClause, column: Column[Any]) -> ColumnElement[Any]:
+    """Return a column of a table as an alias (or the table itself) spells it."""
+    found = element.corresponding_column(column)
+    if found is None:
+        raise StatementRefused(
+            f"{column} cannot be found in {type(element).__name__} {element}; it cannot be scoped."
+        )
+    return found
+
+
+class Registry:
+    """
+    The declared tables of one or more ``MetaData``, frozen.
+
+    Args:
+        metadata: where the tables are declared.
+        rules: further row rules, beside the tenant's.
+        functions: names of SQL functions that statements may call, beside the built-in list.
+        elements: classes of the application's own ``@compiles`` elements that statements may hold.
+
+    Raises:
+        ConfigurationError: a declaration names a column that does not exist, a foreign key that leads to no
+            declared table, or tenant columns of different types.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        *metadata: MetaData,
+        rules: Sequence[RowRule] = (),
+        functions: Iterable[str] = (),
+        elements: Iterable[type] = (),
+    ) -> None:
+        self.rules = (TENANT, *rules)
+        self.functions = ALLOWED_FUNCTIONS | {name.lower() for name in functions}
+        self.elements = tuple(elements)
+        self._binds: dict[str, tuple[RowRule, ScopeBind]] = {}
+        self._numbers = 0
+        self._entries: dict[Table, Entry] = {}
+        self._attributes: WeakKeyDictionary[Mapper[Any], tuple[tuple[str, Stamp], ...]] = WeakKeyDictionary()
+        tables = [table for one in metadata for table in one.tables.values()]
+        declared = {table: found for table in tables if (found := declaration_of(table)) is not None}
+        self.table_names = frozenset(table.name.casefold() for table in tables)
+        for table, declaration in declared.items():
+            self._entries[table] = self._entry(table, declaration, declared)
+
+    def entry(self, table: object) -> Entry:
+        """
+        Return what is known of a table.
+
+        Raises:
+            UndeclaredTable: nothing is.
+        """
+        try:
+            return self._entries[cast("Table", table)]
+        except (KeyError, TypeError):
+            name = getattr(table, "fullname", None) or getattr(table, "name", None) or table
+            raise UndeclaredTable(
+                f"Table {str(name)!r} is not declared for this engine, so it is not known whose rows it holds. Use "
+                "TenantScoped, scoped_by(), scoped_through() or shared() before the engine is scoped, and name it "
+                "by that Table or class, not by sa.table() or a second Table."
+            ) from None
+
+    def stamped_attributes(self, mapper: Mapper[Any]) -> tuple[tuple[str, Stamp], ...]:
+        """Return the attributes of a mapped class that rules stamp; a mapping may leave the column out."""
+        found = self._attributes.get(mapper)
+        if found is None:
+            stamps = (stamp for table in mapper.tables for stamp in self.entry(table).stamps)
+            found = tuple(
+                (prop.key, stamp)
+                for stamp in stamps
+                for prop in mapper.column_attrs
+                if stamp.column in prop.columns
+            )
+            self._attributes[mapper] = found
+        return found
+
+    def values(self, scope: Scope) -> dict[str, object]:
+        """Return the bound values of a scope, by parameter name."""
+        found: dict[str, object] = {}
+        for name, (rule, bind) in self._binds.items():
+            value = rule.value(scope) if rule.value is not None else None
+            expected = bind.type.python_type
+            if not isinstance(value, expected):
+                raise ConfigurationError(
+                    f"Rule {rule.name!r} gives a {type(value).__name__}, and the columns it guards hold "
+                    f"{expected.__name__}. Tenant ids have one type in an application."
+                )
+            found[name] = value
+        return found
+
+    def _bind(self, rule: RowRule, column: Column[Any]) -> ScopeBind:
+        for known, bind in self._binds.values():
+            if known is rule and repr(bind.type) == repr(column.type):
+                return bind
+            if known is rule and bind.type.python_type is not column.type.python_type:
+                raise ConfigurationError(
+                    f"{column} holds {column.type.python_type.__name__}, other columns of rule {rule.name!r} hold "
+                    f"{bind.type.python_type.__name__}. Tenant ids have one type in an application."
+                )
+        number = sum(known is rule for known, _ in self._binds.values())
+        name = f"{RESERVED_PREFIX}{rule.name}" + (f"_{number}" if number else "")
+        bind = ScopeBind(name, required=True, unique=False, type_=column.type)
+        self._binds[name] = (rule, bind)
+        return bind
+
+    def _links(self, table: Table, declared: dict[Table, Any]) -> Iterator[Link]:
+        for key in sorted(table.foreign_key_constraints, key=lambda key: tuple(key.column_keys)):
+            parent = declared.get(key.referred_table)
+            if parent is None or isinstance(parent, Shared) or _is_guarded(key, declared):
+                continue
+            self._numbers += 1
+            pairs = [(one.parent, one.column) for one in key.elements]
+            name = OwnName(f"{PARENT_PREFIX}{self._numbers}")
+            yield Link(tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs), name)
+
+    def _entry(self, table: Table, declaration: object, declared: dict[Table, Any]) -> Entry:
+        _refuse_replacing(table)
+        links = tuple(self._links(table, declared))
+        if isinstance(declaration, Shared):
+            return Entry(table, links=links)
+        conditions: list[tuple[Column[Any], ScopeBind | None]] = []
+        stamps: list[Stamp] = []
+        for rule in self.rules:
+            column = _column_for(rule, table, declaration)
+            if column is None:
+                continue
+            bind = self._bind(rule, column) if rule.value is not None else None
+            conditions.append((column, bind))
+            if bind is not None and rule.on_write == "stamp":
+                stamps.append(Stamp(rule, column, bind))
+        parents = _parents(table, declaration, links) if isinstance(declaration, ScopedThrough) else ()
+        return Entry(table, tuple(stamps), tuple(conditions), parents, links)
+
+
+def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any] | None:
+    if rule is not TENANT:
+        return _named(table, rule.column or "")
+    if not isinstance(declaration, ScopedBy):
+        return None
+    column = _named(table, declaration.column)
+    if column is None:
+        raise ConfigurationError(
+            f"Table {table.fullname!r} is scoped by {declaration.column!r}, and has no such column. It has "
+            f"{', '.join(column.name for column in table.columns)}."
+        )
+    return column
+
+
+def _named(table: Table, name: str) -> Column[Any] | None:
+    return next((column for column in table.columns if column.name == name), None)
+
+
+def _parents(table: Table, declaration: ScopedThrough, links: tuple[Link, ...]) -> tuple[Link, ...]:
+    found: list[Link] = []
+    for name in declaration.columns:
+        link = next((link for link in links if name in {column.name for column in link.columns}), None)
+        if link is None:
+            raise ConfigurationError(
+                f"Table {table.fullname!r} is scoped through {name!r}, which is no foreign key to a table that is "
+                "scoped itself. Declare the parent, or name the column that points to it."
+            )
+        if link not in found:
+            found.append(link)
+    return tuple(found)
+
+
+def _is_guarded(key: ForeignKeyConstraint, declared: dict[Table, Any]) -> bool:
+    """Whether the key pairs the tenant columns of both tables, so that the database itself keeps tenants apart."""
+    ours, theirs = declared[key.table], declared.get(key.referred_table)
+    if not isinstance(ours, ScopedBy) or not isinstance(theirs, ScopedBy):
+        return False
+    return (ours.column, theirs.column) in {(one.parent.name, one.column.name) for one in key.elements}
+
+
+def _refuse_replacing(table: Table) -> None:
+    """Refuse a schema in which SQLite settles conflicts by deleting or skipping rows that a scope cannot see."""
+    for part in (*table.columns, *table.constraints):
+        for option, value in part.dialect_kwargs.items():
+            if option.startswith("sqlite_on_conflict") and str(value).upper() in ("REPLACE", "IGNORE"):
+                raise ConfigurationError(
+                    f"Table {table.fullname!r} has {option}={value!r}: an INSERT could delete another tenant's row. "
+                    "Leave it out, and use on_conflict_do_update() in the statement."
+                )
+
+
+def either_absent(criterion: ColumnElement[bool], entry: Entry, element: FromClause) -> ColumnElement[bool]:
+    """Return the criterion as it holds after a FULL JOIN: the row meets it, or there is none on this side."""
+    return or_(criterion, entry.is_absent(element))

@@ -1,0 +1,195 @@
+"""
+Sessions that belong to one tenant, and the one kind that belongs to none.
+
+The statements are scoped below, by the engine. A session adds what SQL cannot: it is pinned to its scope for life,
+answers from its identity map only in that scope, and stamps new objects.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, IteratorResult
+from sqlalchemy.orm import Session, SessionTransaction, object_mapper
+
+from tenantkit.core.scope import Scope, current
+from tenantkit.exceptions import ForeignTenant, StatementRefused
+from tenantkit.isolation.pin import Pin
+from tenantkit.isolation.registry import Registry
+
+__all__ = ["ScopedSession", "UnscopedSession"]
+
+_UNSCOPED = "tenantkit.unscoped"
+_OWNER = "tenantkit.owner"
+_END = object()
+
+
+class ScopedSession(Session):
+    """
+    A session pinned to one scope.
+
+    Used under another tenant's scope it raises; outside of any scope it works by its pin. For asyncio:
+    ``AsyncSession(engine, sync_session_class=ScopedSession, scope=scope)``.
+
+    Args:
+        bind: an engine of ``scope_engine``, or one connection of it.
+        scope: the scope; by default the current one.
+        options: as for ``sqlalchemy.orm.Session``.
+
+    Raises:
+        ScopeRequired: no scope was given, and none is entered.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, bind: Any = None, *, scope: Scope | None = None, **options: Any) -> None:
+        self.__scope = scope if scope is not None else current()
+        self.__pins: dict[Registry, Pin] = {}
+        self.__pinned: list[tuple[Connection, Pin]] = []
+        super().__init__(bind, **options)
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the session is pinned to."""
+        return self.__scope
+
+    def _pin(self, registry: Registry) -> Pin:
+        pin = self.__pins.get(registry)
+        if pin is None:
+            pin = self.__pins[registry] = Pin(self.__scope, registry)
+        return pin
+
+    def _attach(self, connection: Connection) -> None:
+        registry = getattr(connection.dialect, "tenantkit_registry", None)
+        if registry is None:
+            raise StatementRefused(
+                "A scoped session was given a connection whose statements are not scoped. Bind it to an engine of "
+                "scope_engine(); for rows of all tenants use unscoped_session()."
+            )
+        pin = self._pin(registry)
+        pin.attach(connection)
+        self.__pinned.append((connection, pin))
+
+    def _detach(self) -> None:
+        for connection, pin in self.__pinned:
+            pin.detach(connection)
+        self.__pinned.clear()
+
+    def _identity_lookup(self, *args: Any, **options: Any) -> Any:
+        # the one place from which get() and many-to-one loads answer without SQL
+        self._check_ambient()
+        return super()._identity_lookup(*args, **options)
+
+    def _flush(self, objects: Any = None) -> None:
+        self._check_ambient()
+        super()._flush(objects)
+
+    def _execute_internal(self, statement: Any, *args: Any, **options: Any) -> Any:
+        result = super()._execute_internal(statement, *args, **options)
+        if isinstance(result, IteratorResult):  # rows that the ORM makes while they are fetched
+            asked = {**getattr(statement, "_execution_options", {}), **options.get("execution_options", {})}
+            if asked.get("stream_results") or asked.get("yield_per"):
+                result.iterator = self._checked_rows(result.iterator)
+        return result
+
+    def _checked_rows(self, rows: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            self._check_ambient()
+            row = next(rows, _END)
+            if row is _END:
+                return
+            yield row
+
+    def _merge(self, state: Any, *args: Any, **options: Any) -> Any:
+        # merge() comes here for each related object too; it would copy a foreign tenant after the stamping
+        _refuse_foreign(self, state.obj())
+        return super()._merge(state, *args, **options)
+
+    def _stamps(self, instance: Any) -> list[tuple[str, object]]:
+        """Return the attributes of an object that rules stamp, each with this session's value."""
+        mapper = object_mapper(instance)
+        bind: Any = self.get_bind(mapper)
+        registry = getattr(bind.dialect, "tenantkit_registry", None)
+        if registry is None:
+            return []  # refused when it comes to a connection
+        pin = self._pin(registry)
+        return [(key, pin.values[stamp.bind.key]) for key, stamp in registry.stamped_attributes(mapper)]
+
+    def _check_ambient(self) -> None:
+        for pin in self.__pins.values():
+            pin.check_ambient()
+
+
+class UnscopedSession(Session):
+    """
+    A session over the rows of all tenants; opened by ``kit.unscoped_session(reason=...)``, which records it.
+
+    What it loads cannot be added to or merged into a scoped session.
+
+    .. versionadded:: 0.1
+    """
+
+    marks: ClassVar[str] = _UNSCOPED
+
+
+@event.listens_for(ScopedSession, "after_begin")
+def _pin_connection(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    if isinstance(session, ScopedSession):
+        session._attach(connection)
+
+
+@event.listens_for(ScopedSession, "after_transaction_end")
+def _unpin_connections(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None and isinstance(session, ScopedSession):
+        session._detach()
+
+
+@event.listens_for(ScopedSession, "before_attach")
+def _stamp(session: Session, instance: Any) -> None:
+    """Give a new object what the rules stamp, and refuse an object of another tenant."""
+    assert isinstance(session, ScopedSession)  # noqa: S101 - the event is of this class
+    for key, own in _refuse_foreign(session, instance):
+        if instance.__dict__.get(key) is None and instance._sa_instance_state.key is None:
+            setattr(instance, key, own)
+
+
+def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, object]]:
+    """Refuse an object of another tenant or of an unscoped session; return what rules stamp in it."""
+    info = instance._sa_instance_state.info
+    if info.get(_UNSCOPED):
+        raise ForeignTenant(
+            f"{type(instance).__name__} was loaded by an unscoped session. Load it again in this scope, by its id."
+        )
+    if info.get(_OWNER, session.scope.tenant.id) != session.scope.tenant.id:
+        raise ForeignTenant(
+            f"{type(instance).__name__} comes from a session of another tenant. Load it again in this scope, by its id."
+        )
+    stamps = session._stamps(instance)
+    for key, own in stamps:
+        given = instance.__dict__.get(key)
+        if given is not None and given != own:
+            raise ForeignTenant(
+                f"{type(instance).__name__}.{key} is {given!r}, which is not this session's: it works for "
+                f"{session.scope.tenant.slug!r}. Leave a new object's out, it is stamped; and never change it."
+            )
+    return stamps
+
+
+@event.listens_for(ScopedSession, "before_flush")
+def _guard(session: Session, _context: Any, _objects: Any) -> None:
+    """Refuse changed tenants before any SQL is sent; what is changed after this is refused by the compiler."""
+    for instance in (*session.new, *session.dirty):
+        _stamp(session, instance)
+
+
+@event.listens_for(ScopedSession, "persistent_to_detached")
+def _mark_owner(session: Session, instance: Any) -> None:
+    """Note whose an object is that outlives its session; objects without a tenant column do not show it."""
+    assert isinstance(session, ScopedSession)  # noqa: S101
+    instance._sa_instance_state.info[_OWNER] = session.scope.tenant.id
+
+
+@event.listens_for(UnscopedSession, "loaded_as_persistent")
+@event.listens_for(UnscopedSession, "pending_to_persistent")
+def _mark_unscoped(_session: Session, instance: Any) -> None:
+    instance._sa_instance_state.info[_UNSCOPED] = True

@@ -1,0 +1,407 @@
+"""The composition root: builds the mechanisms from one Settings and wires them."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
+
+from tenantkit.audit import AuditTables, AuditTrail, Event, Outcome
+from tenantkit.core.actor import Actor
+from tenantkit.core.clock import SystemClock
+from tenantkit.core.scope import RequestFacts, Scope, current, current_or_none, enter
+from tenantkit.core.settings import Settings
+from tenantkit.core.telemetry import counter
+from tenantkit.core.tenant import Tenant
+from tenantkit.directory import Directory, DirectoryTables
+from tenantkit.exceptions import (
+    ConfigurationError,
+    NotAMember,
+    NotAuthenticated,
+    TenantSuspended,
+    UnknownTenant,
+)
+from tenantkit.isolation import ScopedSession, UnscopedSession, scope_async_engine, scope_engine
+from tenantkit.protocols import Clock
+from tenantkit.quotas import Plans, Quotas, QuotaTables
+from tenantkit.rbac import Matrix
+from tenantkit.resolution import Agreement
+from tenantkit.sql.sqlite import prepare_sqlite
+from tenantkit.sql.types import tenant_id_type
+from tenantkit.tokens import AccessTokens
+
+__all__ = ["RequestCredentials", "TenantKit"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCredentials:
+    """
+    What a request says of itself: its host, its bearer token, and facts worth remembering.
+
+    .. versionadded:: 0.1
+    """
+
+    host: str | None
+    token: str | None
+    facts: RequestFacts
+
+
+class TenantKit:
+    """
+    All mechanisms of an application, built from one configuration.
+
+    Building it connects to nothing; engines are made at first use.
+
+    Args:
+        settings: the configuration.
+        metadata: the application's tables, every one declared.
+        resolve: how a request's tenant is settled.
+        roles: the permission matrix.
+        plans: the plans.
+        clock: tells the time; the machine's by default.
+        engine_options: for ``sqlalchemy.create_engine``, and for the functions, elements and rules of
+            ``scope_engine``.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metadata: MetaData | Sequence[MetaData],
+        resolve: Agreement,
+        roles: Matrix,
+        plans: Plans,
+        clock: Clock | None = None,
+        engine_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.resolve, self.roles, self.plans = resolve, roles, plans
+        self.clock = clock or SystemClock()
+        self.metadata = MetaData()
+        tenant_id = tenant_id_type(settings.tenant_id_type)
+        self.directory = Directory(DirectoryTables.define(self.metadata, tenant_id), self.clock)
+        self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
+        self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), plans))
+        self.tokens = AccessTokens(
+            settings.token_secret.get_secret_value(),
+            algorithm=settings.token_algorithm,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            lifetime=settings.token_lifetime,
+            leeway=settings.token_leeway,
+            clock=self.clock,
+        )
+        _check_url(settings.database_url.get_secret_value())
+        own = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
+        self._metadata = (*own, self.metadata)
+        self._options = dict(engine_options or {})
+
+    # engines --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The scoped engine."""
+        return scope_engine(
+            self.settings.database_url.get_secret_value(), metadata=self._metadata, **self._options
+        )
+
+    @cached_property
+    def async_engine(self) -> AsyncEngine:
+        """The scoped engine for asyncio; SQLite runs on aiosqlite."""
+        url = self.settings.database_url.get_secret_value()
+        if url.startswith("sqlite:"):
+            url = url.replace("sqlite:", "sqlite+aiosqlite:", 1)
+        return scope_async_engine(url, metadata=self._metadata, **self._options)
+
+    @cached_property
+    def owner_engine(self) -> Engine:
+        """The engine of the role that owns the tables; not scoped."""
+        url = self.settings.owner_database_url or self.settings.database_url
+        options = {key: value for key, value in self._options.items() if key not in _SCOPING_OPTIONS}
+        engine = create_engine(url.get_secret_value(), **options)
+        prepare_sqlite(engine)
+        return engine
+
+    def create_tables(self) -> None:
+        """Create the tables of the application and of the kit that are missing, as their owner."""
+        for metadata in self._metadata:
+            metadata.create_all(self.owner_engine)
+
+    def dispose(self) -> None:
+        """Close the pooled connections of the engines that were used; async ones need :meth:`adispose`."""
+        for name in ("engine", "owner_engine"):
+            if name in self.__dict__:
+                getattr(self, name).dispose()
+
+    async def adispose(self) -> None:
+        """Close the pooled connections of all engines that were used."""
+        if "async_engine" in self.__dict__:
+            await self.async_engine.dispose()
+        self.dispose()
+
+    # scopes and sessions --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def scope(self, tenant: Tenant | str, *, actor: Actor | None = None) -> Iterator[Scope]:
+        """
+        Enter a tenant's scope; on leaving, the scope's session is closed, and what was not committed rolled back.
+
+        Args:
+            tenant: the tenant, or its slug, which costs one look-up.
+            actor: who works in it.
+
+        Raises:
+            UnknownTenant: there is no tenant of this slug.
+            TenantSuspended: it is not active.
+        """
+        scope = Scope(tenant=self._tenant(tenant), actor=actor)
+        with enter(scope):
+            try:
+                yield scope
+            except BaseException:
+                self._abandon(scope)
+                raise
+            self.release(scope)
+
+    @asynccontextmanager
+    async def ascope(self, tenant: Tenant | str, *, actor: Actor | None = None) -> AsyncIterator[Scope]:
+        """Enter a tenant's scope; otherwise the same as :meth:`scope`, and closes async sessions too."""
+        scope = Scope(tenant=self._tenant(tenant), actor=actor)
+        with enter(scope):
+            try:
+                yield scope
+            finally:
+                await self.arelease(scope)
+
+    def session(self) -> ScopedSession:
+        """
+        Return the session of the current scope; the first call in a scope opens it.
+
+        The caller commits; leaving the scope closes it.
+
+        Raises:
+            ScopeRequired: no scope is entered.
+        """
+        scope = current()
+        session = scope.held.get(self)
+        if session is None:
+            session = scope.held[self] = ScopedSession(self.engine, scope=scope)
+        if not isinstance(session, ScopedSession):
+            raise ConfigurationError(
+                "This scope works with an AsyncSession already; use kit.async_session() in it."
+            )
+        return session
+
+    def async_session(self) -> AsyncSession:
+        """
+        Return the async session of the current scope; otherwise the same as :meth:`session`.
+
+        Raises:
+            ScopeRequired: no scope is entered.
+        """
+        scope = current()
+        session = scope.held.get(self)
+        if session is None:
+            session = scope.held[self] = AsyncSession(
+                self.async_engine, sync_session_class=ScopedSession, scope=scope, expire_on_commit=False
+            )
+        if not isinstance(session, AsyncSession):
+            raise ConfigurationError("This scope works with a Session already; use kit.session() in it.")
+        return session
+
+    def release(self, scope: Scope) -> None:
+        """Close the session that a scope holds, if it opened one; async ones need :meth:`arelease`."""
+        session = scope.held.get(self)
+        self._abandon(scope)
+        if session is not None and not isinstance(session, Session):
+            raise ConfigurationError(
+                "This scope was left with an AsyncSession open, which was dropped with its connection. Use "
+                "`async with kit.ascope(...)`, or `await kit.arelease(scope)` before leaving."
+            )
+
+    def _abandon(self, scope: Scope) -> None:
+        session = scope.held.pop(self, None)
+        if isinstance(session, Session):
+            session.close()
+        elif session is not None:
+            session.sync_session.invalidate()  # closing it would have to wait
+
+    async def arelease(self, scope: Scope) -> None:
+        """Close the session that a scope holds, sync or async."""
+        session = scope.held.get(self)
+        if session is not None and not isinstance(session, Session):
+            del scope.held[self]
+            await session.close()
+        self.release(scope)
+
+    @contextmanager
+    def unscoped_session(self, *, reason: str, actor: Actor | None = None) -> Iterator[UnscopedSession]:
+        """
+        Open a session over the rows of all tenants, as the owner; each use is recorded in the central trail.
+
+        The record is committed before the session is handed out, in a transaction of its own. The caller commits
+        the session.
+
+        Args:
+            reason: why all tenants' rows are needed.
+            actor: who needs them; the current scope's by default.
+
+        Raises:
+            ConfigurationError: there is no reason, or the settings forbid unscoped sessions.
+        """
+        if not reason.strip():
+            raise ConfigurationError(
+                "unscoped_session() needs a reason, which is written into the audit trail."
+            )
+        if not self.settings.unscoped_sessions:
+            raise ConfigurationError("Unscoped sessions are switched off by the setting `unscoped_sessions`.")
+        ambient = current_or_none()
+        who = actor or (ambient.actor if ambient else None)
+        self.audit.record_central("session.unscoped", actor=who, details={"reason": reason})
+        counter("unscoped_sessions", "Sessions opened over all tenants' rows").add(1)
+        with UnscopedSession(self.owner_engine) as session:
+            yield session
+
+    # requests -------------------------------------------------------------------------------------------------
+
+    def identify(self, request: RequestCredentials) -> Scope:
+        """
+        Return the scope of a request: verify its token, settle its tenant, find the actor's membership.
+
+        Costs one statement for each source that speaks and one for the membership, on a connection of the owner.
+
+        Raises:
+            NotAuthenticated: there is no token.
+            TokenInvalid: it does not verify.
+            ResolutionError: the tenant cannot be settled, is suspended, or the actor is no member.
+        """
+        claims = self.tokens.verify(request.token) if request.token is not None else {}
+        spoken = self.resolve.read(request.host, claims)
+        if "sub" not in claims:
+            raise NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
+        with Session(self.owner_engine) as session:
+            tenant = self.resolve.settle(spoken, _Lookup(self.directory, session))
+            membership = self.directory.membership(session, tenant, claims["sub"])
+        if membership is None:
+            raise NotAMember(
+                f"You are not an active member of {tenant.slug!r}. Ask its owner for an invitation."
+            )
+        return Scope(tenant=tenant, actor=Actor(claims["sub"]), roles=membership.roles, request=request.facts)
+
+    def _tenant(self, tenant: Tenant | str) -> Tenant:
+        if isinstance(tenant, Tenant):
+            found: Tenant | None = tenant
+        else:
+            with Session(self.owner_engine) as session:
+                found = self.directory.by_slug(session, tenant)
+        if found is None:
+            raise UnknownTenant(f"There is no tenant {str(tenant)[:80]!r}.")
+        if not found.active:
+            raise TenantSuspended(f"The tenant {found.slug!r} is suspended.")
+        return found
+
+
+def _check_url(text: str) -> None:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ConfigurationError("database_url is no SQLAlchemy URL, such as sqlite:///app.db.") from None
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ConfigurationError(
+            "SQLite in memory is another database on each connection. Use a file, such as sqlite:///app.db."
+        )
+
+
+_SCOPING_OPTIONS = frozenset({"rules", "functions", "elements"})
+
+
+class _Lookup:
+    """The directory on one session, as resolution asks for it."""
+
+    def __init__(self, directory: Directory, session: Session) -> None:
+        self._directory, self._session = directory, session
+
+    def by_slug(self, slug: str) -> Tenant | None:
+        return self._directory.by_slug(self._session, slug)
+
+    def by_id(self, tenant_id: str) -> Tenant | None:
+        return self._directory.by_id(self._session, tenant_id)
+
+
+class KitAudit:
+    """
+    The trail, on the session of the current scope.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: TenantKit, trail: AuditTrail) -> None:
+        self._kit = kit
+        self.trail = trail
+
+    def record(self, action: str, target: object = None, **facts: Any) -> Event:
+        """Record an event in the transaction of the current scope's session; see :meth:`AuditTrail.record`."""
+        return self.trail.record(self._kit.session(), current(), action, target, **facts)
+
+    async def arecord(self, action: str, target: object = None, **facts: Any) -> Event:
+        """Record an event on the async session; see :meth:`AuditTrail.record`."""
+        scope = current()
+        return await self._kit.async_session().run_sync(self.trail.record, scope, action, target, **facts)
+
+    def record_apart(
+        self, scope: Scope, action: str, *, outcome: Outcome, details: Mapping[str, Any]
+    ) -> None:
+        """Record an event of a refused or failed request, in a transaction of its own."""
+        with enter(scope), ScopedSession(self._kit.engine, scope=scope) as session:
+            self.trail.record(session, scope, action, outcome=outcome, details=details)
+            session.commit()
+
+    def record_central(self, action: str, *, actor: Actor | None = None, **facts: Any) -> None:
+        """Record an event of no tenant, in a transaction of its own."""
+        with Session(self._kit.owner_engine) as session:
+            self.trail.record_central(session, action, actor=actor, **facts)
+            session.commit()
+
+    def latest(self, limit: int = 50) -> list[Event]:
+        """Return the current tenant's newest events; see :meth:`AuditTrail.latest`."""
+        return self.trail.latest(self._kit.session(), limit)
+
+    async def alatest(self, limit: int = 50) -> list[Event]:
+        """Return the current tenant's newest events; see :meth:`AuditTrail.latest`."""
+        return await self._kit.async_session().run_sync(self.trail.latest, limit)
+
+
+class KitQuotas:
+    """
+    The counters, on the session of the current scope.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: TenantKit, store: Quotas) -> None:
+        self._kit = kit
+        self.store = store
+
+    def consume(self, meter: str, units: int = 1) -> int:
+        """Count units in the transaction of the current scope's session; see :meth:`Quotas.consume`."""
+        return self.store.consume(self._kit.session(), current(), meter, units)
+
+    async def aconsume(self, meter: str, units: int = 1) -> int:
+        """Count units on the async session; see :meth:`Quotas.consume`."""
+        scope = current()
+        return await self._kit.async_session().run_sync(self.store.consume, scope, meter, units)
+
+    def used(self, meter: str) -> int:
+        """Return the units that the current tenant used. Costs one statement."""
+        return self.store.used(self._kit.session(), meter) or 0
+
+    async def aused(self, meter: str) -> int:
+        """Return the units that the current tenant used, on the async session."""
+        return await self._kit.async_session().run_sync(self.store.used, meter) or 0

@@ -1,0 +1,47 @@
+"""What others may implement, each with its promise."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from tenantkit.core.tenant import Tenant
+
+if TYPE_CHECKING:
+    from tenantkit.resolution.model import Named
+
+__all__ = ["Clock", "Source", "TenantLookup"]
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Promises to tell the present moment as an aware datetime in UTC, and never to wait."""
+
+    def now(self) -> datetime:
+        """Return the present moment."""
+        ...
+
+
+class TenantLookup(Protocol):
+    """Promises to answer by the present state of the directory, suspended tenants included, and to raise nothing."""
+
+    def by_slug(self, slug: str) -> Tenant | None:
+        """Return the tenant of a slug, or None."""
+        ...
+
+    def by_id(self, tenant_id: str) -> Tenant | None:
+        """Return the tenant of an id as it stands in a token, or None; a malformed id is an unknown one."""
+        ...
+
+
+class Source(Protocol):
+    """
+    Promises to read one place of a request and to say which tenant it names, or None if it names none.
+
+    ``authenticated`` is true where the place cannot be chosen by the client, as a verified token's claim.
+    """
+
+    authenticated: bool
+
+    def read(self, host: str | None, claims: Mapping[str, Any]) -> "Named | None":
+        """Return what the place says, or None."""
+        ...

@@ -1,0 +1,145 @@
+"""
+How a table says whose rows it holds: scoped by a column, scoped through a parent, or shared.
+
+A declaration is a value in ``Table.info``, so it travels with the table and needs no registry of its own. A table
+without one is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Table, Uuid
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from tenantkit.exceptions import ConfigurationError
+
+__all__ = [
+    "INFO_KEY",
+    "ScopedBy",
+    "ScopedThrough",
+    "Shared",
+    "TenantScoped",
+    "declaration_of",
+    "declare",
+    "scoped_by",
+    "scoped_through",
+    "shared",
+]
+
+INFO_KEY: Final = "tenantkit"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedBy:
+    """The rows belong to the tenant in this column."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedThrough:
+    """The rows belong to the tenant of the rows that these foreign key columns point to."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The rows are the same for every tenant."""
+
+
+Declaration = ScopedBy | ScopedThrough | Shared
+_TENANT_COLUMN: Final = "tenant column"
+
+
+def scoped_by(column: str) -> dict[str, Any]:
+    """
+    Declare that a column of the table, of any name, holds the tenant.
+
+    Args:
+        column: name of the column in the database.
+
+    Returns:
+        A value for ``info=`` of a ``Table`` or of ``__table_args__``.
+
+    .. versionadded:: 0.1
+    """
+    return {INFO_KEY: ScopedBy(column)}
+
+
+def scoped_through(*columns: str) -> dict[str, Any]:
+    """
+    Declare that rows belong to the tenant of their parents: details, joined subclasses, association tables.
+
+    A row is in sight when the row that *each* of the columns points to is.
+
+    Args:
+        columns: names of foreign key columns, each part of a foreign key to a table that is scoped.
+
+    Returns:
+        A value for ``info=`` of a ``Table`` or of ``__table_args__``.
+
+    .. versionadded:: 0.1
+    """
+    if not columns:
+        raise ConfigurationError("scoped_through() needs the name of at least one foreign key column.")
+    return {INFO_KEY: ScopedThrough(columns)}
+
+
+def shared() -> dict[str, Any]:
+    """
+    Declare that the rows are the same for every tenant; any scope may read and write them.
+
+    Returns:
+        A value for ``info=`` of a ``Table`` or of ``__table_args__``.
+
+    .. versionadded:: 0.1
+    """
+    return {INFO_KEY: Shared()}
+
+
+def declare(table: Table, info: Mapping[str, Any]) -> Table:
+    """
+    Declare a table that cannot be edited, such as a reflected one; call it before the engine is scoped.
+
+    .. versionadded:: 0.1
+    """
+    table.info.update(info)
+    return table
+
+
+def declaration_of(table: Table) -> Declaration | None:
+    """
+    Return what a table declares, or None; a tenant column from :class:`TenantScoped` is a declaration too.
+
+    .. versionadded:: 0.1
+    """
+    declared = table.info.get(INFO_KEY)
+    if isinstance(declared, ScopedBy | ScopedThrough | Shared):
+        return declared
+    if declared is not None:
+        raise ConfigurationError(
+            f"Table {table.fullname!r} holds {declared!r} under info[{INFO_KEY!r}]; use scoped_by(), "
+            "scoped_through() or shared()."
+        )
+    marked = [column for column in table.columns if column.info.get(INFO_KEY) == _TENANT_COLUMN]
+    return ScopedBy(marked[0].name) if marked else None
+
+
+class TenantScoped:
+    """
+    Mixin for declarative classes whose rows belong to a tenant: adds ``tenant_id``, a UUID, indexed, not null.
+
+    The tenant is stamped by the session and never passed. For other names or types declare the column yourself
+    and name it with :func:`scoped_by`.
+
+    .. versionadded:: 0.1
+    """
+
+    @declared_attr
+    @classmethod
+    def tenant_id(cls) -> Mapped[UUID]:
+        """The tenant that the row belongs to."""
+        return mapped_column(Uuid, nullable=False, index=True, info={INFO_KEY: _TENANT_COLUMN}, sort_order=-1)

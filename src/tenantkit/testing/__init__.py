@@ -1,0 +1,1 @@
+"""What users run against their own code: real servers for tests."""

