@@ -44,7 +44,7 @@ FLOORS = [
     {"cli"},
 ]
 SHELVES = ["model", "rules", "tables", "statements", "store"]
-SHARED_ADAPTERS = {"problems", "asgi", "wsgi"}
+SHARED_ADAPTERS = {"problems", "asgi", "wsgi", "seats"}
 USES_THE_FACE = {"cli", "demo", "testing"}
 HEAVY = {
     "alembic",

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from tenantkit.adapters.problems import Problem, problem_of
+from tenantkit.adapters.seats import Seat
 from tenantkit.core.ids import new_id
 from tenantkit.core.scope import RequestFacts, Scope, enter
 from tenantkit.core.telemetry import counter, tag_span
@@ -36,6 +37,7 @@ _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 _BEARER: Final = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _ERROR_STATUS: Final = 400
 ERROR_KEY: Final = "tenantkit.error"
+SEAT_KEY: Final = "tenantkit.seat"
 
 
 class TenancyMiddleware:
@@ -88,6 +90,7 @@ class _Exchange:
         self._status: int | None = None
         self._is_answered = False
         self._is_replaced = False
+        self._seat = scope[SEAT_KEY] = Seat(kit)
         given = _headers(scope).get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.match(given) else str(new_id())
 
@@ -104,6 +107,7 @@ class _Exchange:
             raise
         finally:
             await self._kit.arelease(scope)
+            self._seat.leave()
 
     async def send(self, message: Message) -> None:
         if self._is_replaced:
@@ -136,6 +140,7 @@ class _Exchange:
                 "refused" if status < 500 else "failed",  # noqa: PLR2004
                 {"status": status, "problem": error.problem, **(error.details if error.public else {})},
             )
+        self._seat.leave()  # a body may stream for hours
 
     async def _end(self, *, commit: bool) -> None:
         session = self._scope.held.get(self._kit) if self._scope else None
@@ -146,9 +151,12 @@ class _Exchange:
 
     async def refuse(self, error: TenantKitError) -> None:
         """Answer a request whose tenant could not be settled."""
-        await self._record(
-            "refused", {"status": error.status, "problem": error.problem, "why": error.message}
-        )
+        try:
+            await self._record(
+                "refused", {"status": error.status, "problem": error.problem, "why": error.message}
+            )
+        finally:
+            self._seat.leave()
         if self._asgi["type"] == "websocket":
             await self._send(
                 {"type": "websocket.close", "code": 1008, "reason": error.title}
@@ -172,6 +180,7 @@ class _Exchange:
         counter(f"requests_{outcome}", "Requests that were refused or failed").add(
             1, {"status": details["status"]}
         )
+        await self._seat.take()
         try:
             if self._scope is not None:
                 await anyio.to_thread.run_sync(self._record_in_tenant, self._scope, outcome, facts)

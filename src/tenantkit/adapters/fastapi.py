@@ -24,9 +24,10 @@ except ImportError as error:
         "tenantkit.adapters.fastapi needs FastAPI: pip install 'tenantkit[fastapi]'."
     ) from error
 
+import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenantkit.adapters.asgi import ERROR_KEY, TenancyMiddleware
+from tenantkit.adapters.asgi import ERROR_KEY, SEAT_KEY, TenancyMiddleware
 from tenantkit.adapters.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
 from tenantkit.core.scope import Scope, current
 from tenantkit.isolation import ScopedSession
@@ -42,7 +43,11 @@ async def _scope() -> Scope:
 
 async def _session(request: HTTPConnection) -> ScopedSession:
     kit: TenantKit = request.state.tenantkit
-    return kit.session()
+    session = kit.session()
+    is_lasting = request.scope["type"] == "websocket"
+    if not is_lasting and not session.in_transaction():  # who waits must not hold a connection
+        await request.scope[SEAT_KEY].take()
+    return session
 
 
 async def _async_session(request: HTTPConnection) -> AsyncSession:
@@ -87,9 +92,10 @@ class _Consumes:
 
 
 class _ConsumesInThread(_Consumes):
-    def __call__(self, request: HTTPConnection) -> None:
+    async def __call__(self, request: HTTPConnection) -> None:
         kit: TenantKit = request.state.tenantkit
-        kit.quotas.consume(self.meter, self.units)
+        await _session(request)
+        await anyio.to_thread.run_sync(kit.quotas.consume, self.meter, self.units)
 
 
 class _ConsumesInLoop(_Consumes):

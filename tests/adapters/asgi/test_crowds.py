@@ -3,14 +3,20 @@
 import asyncio
 import json
 
+import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from tenantkit.adapters.fastapi import Tenancy
-from tests.adapters.asgi.service import call
-from tests.integration.office import counted, make_kit, sign_up
+from tenantkit.adapters.seats import _limiter
+from tests.adapters.asgi.conftest import Desk
+from tests.adapters.asgi.service import call, make_app
+from tests.integration.office import central_events, counted, make_kit, sign_up
 
 CROWD = 50
 THREADS = 40  # what anyio gives a loop
+MORE_THAN_THREADS = 60
 
 
 def crowd(desk, method, path, count=CROWD):
@@ -40,7 +46,7 @@ def test_streams_at_once_never_mix(desk):
     assert 0 == desk.left_behind
 
 
-def test_a_crowd_never_passes_the_limit(desk):
+def test_a_waitingnever_passes_the_limit(desk):
     """Of twenty requests at once each tenant's plan lets five through, and the rest are 402."""
     answers = [(slug, answer.status) for slug, answer in crowd(desk, "POST", "/documents", 20)]
     assert {("acme", 200): 5, ("acme", 402): 5, ("bolt", 200): 5, ("bolt", 402): 5} == {
@@ -71,3 +77,71 @@ def test_two_applications_in_one_process(desk, database):
     own, other = desk.portal.call(send)
     assert (b"true", "bolt") == (own.body, json.loads(other.body)["tenant"])
     kit.dispose()
+
+
+@pytest.fixture
+def narrow(request, database):
+    """Give a desk whose pools hold so few connections that a crowd must queue for them."""
+    kit = make_kit(database, engine_options={"pool_size": 2, "max_overflow": 0, "pool_timeout": 3})
+    with start_blocking_portal("asyncio") as portal:
+        tenants = {slug: sign_up(kit, slug, plan="default") for slug in ("acme", "bolt")}
+        yield Desk(kit, make_app(kit, request.param), portal, tenants, request.param)
+        portal.call(kit.adispose)
+
+
+@pytest.mark.parametrize("narrow", ["sync", "async"], indirect=True)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/documents"), ("POST", "/documents")])
+def test_more_requests_than_threads_and_connections(narrow, method, path):
+    """Requests beyond threads and connections wait their turn: none times out in the pool, and none is lost."""
+    answers = crowd(narrow, method, path, MORE_THAN_THREADS)
+    assert MORE_THAN_THREADS > THREADS
+    assert {200} == {answer.status for _, answer in answers}
+    assert (MORE_THAN_THREADS if method == "POST" else 0) == counted(narrow.kit)
+    assert 0 == narrow.left_behind
+
+
+@pytest.mark.parametrize("narrow", ["sync", "async"], indirect=True)
+def test_more_refusals_than_threads_and_connections(narrow):
+    """Refusals of a crowd are all recorded, among writers who hold what their records wait for."""
+    headers = narrow.credentials("acme"), narrow.credentials("acme", user="reader"), [(b"host", b"acme.localhost")]
+
+    async def send():
+        asked = (call(narrow.app, "POST", "/documents", headers[number % 3]) for number in range(60))
+        return await asyncio.gather(*asked)
+
+    statuses = [answer.status for answer in narrow.portal.call(send)]
+    assert {200: 20, 403: 20, 401: 20} == {status: statuses.count(status) for status in statuses}
+    with narrow.kit.scope("acme"):
+        assert ["request.refused"] * 20 == [event.action for event in narrow.kit.audit.latest(100)]
+    assert 20 == len(central_events(narrow.kit, "request.refused"))
+    assert 0 == narrow.left_behind
+
+
+@pytest.mark.parametrize("desk", ["sync"], indirect=True)
+def test_more_writers_than_threads(desk):
+    """Writers who wait for one row, or one database, leave threads for the one that has it."""
+    with desk.kit.unscoped_session(reason="a large plan") as session:
+        session.execute(update(desk.kit.directory.tables.tenants).values(plan="default"))
+        session.commit()
+    answers = crowd(desk, "POST", "/documents", 2 * MORE_THAN_THREADS)
+    assert {200} == {answer.status for _, answer in answers}
+    assert 2 * MORE_THAN_THREADS == counted(desk.kit)
+
+
+@pytest.mark.parametrize("narrow", ["sync"], indirect=True)
+def test_who_gives_up_in_the_queue_keeps_no_seat(narrow):
+    """Of a crowd half is cut off while it waits; the others are answered, and every seat is free afterwards."""
+    async def send():
+        headers = narrow.credentials()
+        waiting = [asyncio.create_task(call(narrow.app, "GET", "/documents", headers)) for _ in range(40)]
+        while _limiter(narrow.kit).statistics().tasks_waiting == 0:
+            await asyncio.sleep(0)
+        for task in waiting[::2]:
+            task.cancel()
+        answers = await asyncio.gather(*waiting[1::2])
+        await asyncio.wait(waiting)
+        return answers, _limiter(narrow.kit).borrowed_tokens
+
+    answers, taken = narrow.portal.call(send)
+    assert {200} == {answer.status for answer in answers}
+    assert 0 == taken
