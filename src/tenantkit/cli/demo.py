@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tenantkit import TenantKit
@@ -43,15 +44,24 @@ def demo(
         console.print("\nStopped. Nothing is half done: run it again to go on.")
         raise typer.Exit(130) from None
     except TenantKitError as error:
-        console.print(f"[red]{error.message}[/]")
+        _complain(console, error.message)
         raise typer.Exit(1) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        console.print(f"The database cannot be used: {reason}", style="red", markup=False, soft_wrap=True)
+        _complain(console, f"The database cannot be used: {reason}")
         raise typer.Exit(1) from None
     except ModuleNotFoundError as error:
-        console.print(f"[red]The demo needs {error.name}: pip install 'tenantkit\\[demo]'.[/]")
+        _complain(console, f"The demo needs {error.name}: pip install 'tenantkit[demo]'.")
         raise typer.Exit(1) from None
+
+
+def _complain(console: Console, sentence: str) -> None:
+    console.print(_plain(sentence, "red"), soft_wrap=True)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Return a text that is printed to the letter: brackets are no markup, control characters are spelled out."""
+    return Text("".join(one if one.isprintable() else repr(one)[1:-1] for one in text), style)
 
 
 def _run(console: Console, database_url: str, *, fresh: bool, serve: bool) -> None:
@@ -106,9 +116,9 @@ def _print_transcript(console: Console, story: "Story") -> None:
         for column in zip(*((x.who, x.request) for x in story.transcript), strict=True)
     ]
     for one in story.transcript:
-        colour = "green" if one.status < _ERROR else "yellow"
-        asks = f"{one.who:<{widths[0]}}  {one.request:<{widths[1]}}"
-        console.print(f"{asks}  [{colour}]{one.status}[/]  {one.said}", soft_wrap=True, highlight=False)
+        asks = _plain(f"{one.who:<{widths[0]}}  {one.request:<{widths[1]}}")
+        status = (f"  {one.status}  ", "green" if one.status < _ERROR else "yellow")
+        console.print(Text.assemble(asks, status, _plain(one.said)), soft_wrap=True)
 
 
 def _print_trail(console: Console, title: str, events: "Sequence[Mapping[str, Any]]") -> None:
@@ -121,7 +131,7 @@ def _print_trail(console: Console, title: str, events: "Sequence[Mapping[str, An
         line = (
             f"{event['occurred_at'][11:19]}  {who:<24}  {event['action']:<16}  {event['outcome']:<8}  {what}"
         )
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(_plain(line), soft_wrap=True)
 
 
 def _summary(story: "Story") -> Table:

@@ -12,6 +12,7 @@ __all__ = ["capacity"]
 def capacity(engine: Engine) -> float:
     """Return how many connections an engine's pool gives before a caller waits; infinity where none ever waits."""
     pool: Any = engine.pool
-    if not isinstance(pool, QueuePool) or pool.size() == 0 or pool._max_overflow < 0:
+    if not isinstance(pool, QueuePool) or pool.size() == 0:
         return math.inf
-    return pool.size() + pool._max_overflow
+    overflow: int = pool._max_overflow  # noqa: SLF001 - QueuePool has no public word for it
+    return math.inf if overflow < 0 else pool.size() + overflow

@@ -103,7 +103,11 @@ def test_more_requests_than_threads_and_connections(narrow, method, path):
 @pytest.mark.parametrize("narrow", ["sync", "async"], indirect=True)
 def test_more_refusals_than_threads_and_connections(narrow):
     """Refusals of a crowd are all recorded, among writers who hold what their records wait for."""
-    headers = narrow.credentials("acme"), narrow.credentials("acme", user="reader"), [(b"host", b"acme.localhost")]
+    headers = (
+        narrow.credentials("acme"),
+        narrow.credentials("acme", user="reader"),
+        [(b"host", b"acme.localhost")],
+    )
 
     async def send():
         asked = (call(narrow.app, "POST", "/documents", headers[number % 3]) for number in range(60))
@@ -131,10 +135,11 @@ def test_more_writers_than_threads(desk):
 @pytest.mark.parametrize("narrow", ["sync"], indirect=True)
 def test_who_gives_up_in_the_queue_keeps_no_seat(narrow):
     """Of a crowd half is cut off while it waits; the others are answered, and every seat is free afterwards."""
+
     async def send():
         headers = narrow.credentials()
         waiting = [asyncio.create_task(call(narrow.app, "GET", "/documents", headers)) for _ in range(40)]
-        while _limiter(narrow.kit).statistics().tasks_waiting == 0:
+        while _limiter(narrow.kit).statistics().tasks_waiting == 0:  # noqa: ASYNC110 - it tells nobody when
             await asyncio.sleep(0)
         for task in waiting[::2]:
             task.cancel()
