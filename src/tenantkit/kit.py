@@ -1,5 +1,6 @@
 """The composition root: builds the mechanisms from one Settings and wires them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -172,8 +173,8 @@ class TenantKit:
 
     @asynccontextmanager
     async def ascope(self, tenant: Tenant | str, *, actor: Actor | None = None) -> AsyncIterator[Scope]:
-        """Enter a tenant's scope; otherwise the same as :meth:`scope`, and closes async sessions too."""
-        scope = Scope(tenant=self._tenant(tenant), actor=actor)
+        """Enter a tenant's scope; as :meth:`scope`, but looks up in a thread, and closes async sessions too."""
+        scope = Scope(tenant=await asyncio.to_thread(self._tenant, tenant), actor=actor)
         with enter(scope):
             try:
                 yield scope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import closing
 
 import pytest
@@ -15,7 +16,7 @@ from tenantkit.exceptions import IsolationError, ScopeChanged
 from tenantkit.isolation import UnscopedSession
 from tests.leaks.phrases import forged
 from tests.leaks.registry import POSTGRES, Answer, View, attack, innocent, read, same, stored
-from tests.leaks.schema import Document, Event, Image, Preference, Project, Tag, Task, TaskDetail
+from tests.leaks.schema import Document, Event, Image, Preference, Project, Step, Tag, Task, TaskDetail
 
 NEEDS_SCOPES = "a plain session knows no scope that could change"
 
@@ -212,6 +213,49 @@ def add_object_of_another_tenant(session: Session, at: View) -> object:
     other.expunge(theirs)
     session.add(theirs)
     return theirs.title
+
+
+@attack(pinned=True, ambient=False)
+def merge_child_of_another_tenant(session: Session, at: View) -> object:
+    """A row without a tenant column, which another tenant's session has loaded and holds, cannot be merged."""
+    theirs = at.open(at.foreign).get_one(Step, at.foreign.id("step", 1))
+    return session.merge(theirs, load=False).words
+
+
+@attack(pinned=True, ambient=False)
+def add_child_of_another_tenant(session: Session, at: View) -> object:
+    """A row without a tenant column, which another tenant's session has loaded and let go, cannot be added."""
+    other = at.open(at.foreign)
+    theirs = other.get_one(Step, at.foreign.id("step", 1))
+    other.expunge(theirs)
+    session.add(theirs)
+    return theirs.words
+
+
+@attack(pinned=True, ambient=False)
+def add_unpickled_child(session: Session, at: View) -> object:
+    """A row without a tenant column that comes out of a cache cannot be added: nothing shows whose it is."""
+    theirs = pickle.loads(pickle.dumps(at.open(at.foreign).get_one(Step, at.foreign.id("step", 1))))
+    session.add(theirs)
+    return theirs.words
+
+
+@attack(pinned=True, ambient=False)
+def merge_unpickled_child(session: Session, at: View) -> object:
+    """A row without a tenant column that comes out of a cache cannot be merged unseen."""
+    theirs = pickle.loads(pickle.dumps(at.open(at.foreign).get_one(Step, at.foreign.id("step", 1))))
+    return session.merge(theirs, load=False).words
+
+
+@innocent()
+def own_child_comes_back(session: Session, at: View) -> Answer:
+    """A row without a tenant column can be let go and added, or merged, in its own scope, out of a cache too."""
+    step = session.get_one(Step, at.own.id("step", 1))
+    session.expunge(step)
+    step = pickle.loads(pickle.dumps(step))
+    session.add(step)
+    session.expunge(step)
+    return same(session.merge(step, load=False).words, at.own.say("step 1"))
 
 
 @attack(IsolationError, IntegrityError, pinned=True, ambient=False, inert="the copy keeps its id")

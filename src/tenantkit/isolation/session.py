@@ -115,6 +115,12 @@ class ScopedSession(Session):
         pin = self._pin(registry)
         return [(key, pin.values[stamp.bind.key]) for key, stamp in registry.stamped_attributes(mapper)]
 
+    def _is_scoped(self, instance: Any) -> bool:
+        mapper = object_mapper(instance)
+        bind: Any = self.get_bind(mapper)
+        registry = getattr(bind.dialect, "tenantkit_registry", None)
+        return registry is not None and any(registry.entry(table).is_scoped for table in mapper.tables)
+
     def _check_ambient(self) -> None:
         for pin in self.__pins.values():
             pin.check_ambient()
@@ -155,16 +161,21 @@ def _stamp(session: Session, instance: Any) -> None:
 
 def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, object]]:
     """Refuse an object of another tenant or of an unscoped session; return what rules stamp in it."""
-    info = instance._sa_instance_state.info
-    if info.get(_UNSCOPED):
-        raise ForeignTenant(
-            f"{type(instance).__name__} was loaded by an unscoped session. Load it again in this scope, by its id."
-        )
-    if info.get(_OWNER, session.scope.tenant.id) != session.scope.tenant.id:
-        raise ForeignTenant(
-            f"{type(instance).__name__} comes from a session of another tenant. Load it again in this scope, by its id."
-        )
+    state = instance._sa_instance_state
+    kind, again = type(instance).__name__, "Load it again in this scope, by its id."
+    if state.info.get(_UNSCOPED):
+        raise ForeignTenant(f"{kind} was loaded by an unscoped session. {again}")
+    holder = state.session
+    owner = holder.scope.tenant.id if isinstance(holder, ScopedSession) else state.info.get(_OWNER)
+    if owner not in (None, session.scope.tenant.id):
+        raise ForeignTenant(f"{kind} comes from a session of another tenant. {again}")
     stamps = session._stamps(instance)
+    loaded = instance.__dict__.keys() - {"_sa_instance_state"}
+    is_unknown = (
+        owner is None and state.key is not None and loaded and loaded.isdisjoint(key for key, _ in stamps)
+    )
+    if is_unknown and session._is_scoped(instance):
+        raise ForeignTenant(f"{kind} was loaded elsewhere and does not show whose it is. {again}")
     for key, own in stamps:
         given = instance.__dict__.get(key)
         if given is not None and given != own:
