@@ -18,7 +18,7 @@ class RowRule:
         name: names the bound value (``tenantkit_<name>``) and the rule in messages; an identifier.
         column: the rule holds for each declared table with a column of this name. None where each table declares
             its column itself, as it does for the tenant.
-        value: the value, read once from the scope when a session is made. None stands for ``IS NULL``.
+        value: the value, read from the scope once, at a session's first use. None stands for ``IS NULL``.
         on_write: ``"stamp"`` writes the value into new rows and forbids to change it; ``"keep"`` leaves writes
             alone.
 
