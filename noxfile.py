@@ -75,7 +75,7 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     session.run("coverage", "erase")
     session.run("python", "-c", SERVERS)
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
     session.run("coverage", "combine", silent=True)
     session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
 

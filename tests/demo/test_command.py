@@ -17,6 +17,8 @@ from tenantkit.exceptions import TenantKitError
 from tenantkit.testing.services import find_postgres
 
 COMMAND = [sys.executable, "-c", "from tenantkit.cli import main; main()", "demo"]
+# a shell starts what runs in its background with SIGINT ignored, and children inherit that
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
 @pytest.fixture
@@ -72,22 +74,27 @@ def test_on_postgresql(tmp_path):
 
 def test_ctrl_c_while_it_serves(folder):
     """`--serve` answers until Ctrl-C, which ends it without a trace of Python's."""
-    with subprocess.Popen(
-        [*COMMAND, "--serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        port = None
-        for line in process.stdout:
-            if found := re.search(r"http://ua\.localhost:(\d+)/docs", line):
-                port = int(found[1])
-            if line.startswith("A token of UA"):
-                break
-        token = process.stdout.readline().strip()
-        answer = _flights(port, token)
-        process.send_signal(signal.SIGINT)
-        said, complaint = process.communicate(timeout=30)
+    command = [*COMMAND, "--serve"]
+    command[2] = INTERRUPTIBLE + command[2]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=folder, **pipes) as process:
+        try:
+            port, token = _served(process.stdout)
+            answer = _flights(port, token)
+            process.send_signal(signal.SIGINT)
+            said, complaint = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (200, 58_665) == (answer.status_code, answer.json()["total"])
     assert (130, "") == (process.returncode, complaint)
     assert "Stopped." in said
+
+
+def _served(lines):
+    """Return the port and the token that the command prints when it serves."""
+    port = next(found[1] for line in lines if (found := re.search(r"http://ua\.localhost:(\d+)/docs", line)))
+    next(line for line in lines if line.startswith("A token of UA"))
+    return port, next(lines).strip()
 
 
 def _flights(port, token):
