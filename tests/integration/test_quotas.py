@@ -180,9 +180,9 @@ async def test_a_meter_that_the_plan_does_not_name_is_not_limited(hands, acme):
 
 @pytest.mark.parametrize("units", [0, -1, 1.0, True, "1", None], ids=repr)
 async def test_units_are_whole_numbers(hands, acme, units):
-    """Nothing but whole units from 1 up is counted: a negative one would give units back."""
+    """Nothing but whole numbers from 1 up is counted: a negative one would give units back."""
     async with hands.scope(acme):
-        with pytest.raises(ConfigurationError, match="whole units from 1 up"):
+        with pytest.raises(ConfigurationError, match="whole numbers from 1 up"):
             await hands.consume(units=units)
         assert 0 == await hands.used()
 
