@@ -28,7 +28,7 @@ from tenantkit.isolation.registry import (
     Registry,
     ScopeBind,
 )
-from tenantkit.isolation.vouch import Vouched, VouchedText, logger
+from tenantkit.isolation.vouch import VouchedLiteral, VouchedText, logger
 from tenantkit.isolation.writes import (
     MISSING,
     Values,
@@ -111,8 +111,8 @@ class ScopedCompiler:
         """
         if self.dialect.name != "sqlite":
             return False
-        version = self.dialect.dbapi.sqlite_version_info if self.dialect.dbapi is not None else (0,)
-        return bool(version < (3, 43))
+        dbapi = self.dialect.dbapi
+        return dbapi is None or bool(dbapi.sqlite_version_info < (3, 43))
 
     def _compose_select_body(  # noqa: PLR0913 - SQLAlchemy's signature
         self,
@@ -369,10 +369,11 @@ class ScopedCompiler:
         raise refusal(raw_sql.text_refused(str(tstring)))
 
     def visit_column(self, column: Any, **kw: Any) -> str:
-        if column.is_literal and not isinstance(column, Vouched):
-            raw_sql.check_literal(column.name)
-        elif column.is_literal:
-            _note(column.name, column.reason)
+        if column.is_literal:
+            if isinstance(column, VouchedLiteral):
+                _note(column.name, column.reason)
+            else:
+                raw_sql.check_literal(column.name)
         return super().visit_column(column, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_function(self, func: Any, **kw: Any) -> str:
