@@ -170,12 +170,10 @@ def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, ob
     if owner not in (None, session.scope.tenant.id):
         raise ForeignTenant(f"{kind} comes from a session of another tenant. {again}")
     stamps = session._stamps(instance)
-    loaded = instance.__dict__.keys() - {"_sa_instance_state"}
-    is_unknown = (
-        owner is None and state.key is not None and loaded and loaded.isdisjoint(key for key, _ in stamps)
-    )
-    if is_unknown and session._is_scoped(instance):
-        raise ForeignTenant(f"{kind} was loaded elsewhere and does not show whose it is. {again}")
+    if owner is None and state.key is not None:
+        loaded = instance.__dict__.keys() - {"_sa_instance_state"}
+        if loaded and loaded.isdisjoint(key for key, _ in stamps) and session._is_scoped(instance):
+            raise ForeignTenant(f"{kind} was loaded elsewhere and does not show whose it is. {again}")
     for key, own in stamps:
         given = instance.__dict__.get(key)
         if given is not None and given != own:
