@@ -1,11 +1,12 @@
 """SQLite as a database of several writers."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
 import pytest
 from sqlalchemy import create_engine, event, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.integration.office import Document, counted, settled
 
@@ -55,6 +56,28 @@ def test_two_writers_queue(kit, acme):
         futures = [pool.submit(first), pool.submit(second)]
         assert [None, ["first", "second"]] == [future.result() for future in futures]
     assert ["first commits", "second writes"] == order
+
+
+async def test_a_lock_that_does_not_come(hands, kit, acme):
+    """A writer that waited in vain gets SQLAlchemy's error, and works again when the other one is gone."""
+    for engine in (kit.engine, kit.async_engine.sync_engine):
+        event.listen(engine, "connect", _wait_for_nobody)
+    other = sqlite3.connect(kit.engine.url.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with hands.scope(acme):
+        with pytest.raises(OperationalError, match="database is locked"):
+            await hands.add(Document(name="a"))
+        other.close()
+        await hands.do("rollback")
+        await hands.add(Document(name="b"))
+        await hands.do("commit")
+        assert ["b"] == await hands.names()
+
+
+def _wait_for_nobody(connection, _record):
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 0")
+    cursor.close()
 
 
 async def test_readers_that_become_writers_do_not_fail(kit, acme):

@@ -1,10 +1,13 @@
 """SQLite as a database of several writers: WAL, foreign keys, and writers that queue instead of failing."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
 
 __all__ = ["prepare_sqlite"]
+
+_BEGIN: Final = "BEGIN IMMEDIATE"
 
 
 def prepare_sqlite(engine: Engine) -> None:
@@ -44,8 +47,13 @@ def _on_savepoint(connection: Any, _name: str) -> None:
 
 
 def _begin(connection: Any) -> None:
-    pooled = connection.connection
-    if not pooled.driver_connection.in_transaction:
-        cursor = pooled.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
+    pooled, driver = connection.connection, connection.dialect.loaded_dbapi
+    if pooled.driver_connection.in_transaction:
+        return
+    cursor = pooled.cursor()
+    try:
+        cursor.execute(_BEGIN)
+    except driver.Error as error:  # SQLAlchemy 2.0 would pass the driver's error on from here as it is
+        raise DBAPIError.instance(_BEGIN, (), error, driver.Error, dialect=connection.dialect) from error
+    finally:
         cursor.close()
