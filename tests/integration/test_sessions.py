@@ -3,19 +3,21 @@
 import gc
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import Column, MetaData, String, Table, create_engine, delete, event, insert, select, update
 from sqlalchemy.orm import Session
 
-from tenantkit import Actor, Tenant, current, new_id
+from tenantkit import Actor, Scope, Tenant, current, new_id
 from tenantkit.core.scope import current_or_none
 from tenantkit.exceptions import (
     ConfigurationError,
     ForeignTenant,
     ScopeChanged,
     ScopeRequired,
+    StatementRefused,
     TenantSuspended,
     UnknownTenant,
 )
+from tenantkit.isolation import ScopedSession, scope_engine, shared
 from tests.integration.office import (
     Country,
     Document,
@@ -344,9 +346,31 @@ def test_related_objects_are_refused_too(kit, acme, bolt):
 
 
 def test_shared_rows_are_everybodys(kit, acme, bolt):
-    """A shared table is read and written in any scope."""
-    with kit.scope(acme):
-        kit.session().add(Country(code="AT"))
-        kit.session().commit()
-    with kit.scope(bolt):
-        assert ["AT"] == list(kit.session().scalars(select(Country.code)))
+    """A shared table is read in any scope, and written in none: that takes a session over all tenants."""
+    with kit.unscoped_session(reason="a new country") as session:
+        session.add(Country(code="AT"))
+        session.commit()
+    for tenant in (acme, bolt):
+        with kit.scope(tenant):
+            assert ["AT"] == list(kit.session().scalars(select(Country.code)))
+            kit.session().add(Country(code="NO"))
+            with pytest.raises(StatementRefused, match="unscoped_session"):
+                kit.session().flush()
+
+
+def test_a_writable_shared_table(tmp_path):
+    """A shared table that says so is written in any scope, in every way."""
+    metadata = MetaData()
+    tag = Table("tag", metadata, Column("name", String(9), primary_key=True), info=shared(writable=True))
+    url = f"sqlite:///{tmp_path / 'tags.db'}"
+    metadata.create_all(create_engine(url))
+    engine = scope_engine(url, metadata=metadata)
+    for number, slug in enumerate(["acme", "bolt"]):
+        with ScopedSession(engine, scope=Scope(Tenant(number, slug))) as session:
+            session.execute(insert(tag).values(name=slug))
+            session.commit()
+    with ScopedSession(engine, scope=Scope(Tenant(0, "acme"))) as session:
+        session.execute(delete(tag).where(tag.c.name == "bolt"))
+        session.execute(update(tag).values(name="both"))
+        assert ["both"] == list(session.scalars(select(tag.c.name)))
+    engine.dispose()

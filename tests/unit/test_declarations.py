@@ -50,11 +50,12 @@ def refused(metadata, **options):
     [
         (scoped_by("owner"), ScopedBy("owner")),
         (scoped_through("a", "b"), ScopedThrough(("a", "b"))),
-        (shared(), Shared()),
+        (shared(), Shared(writable=False)),
+        (shared(writable=True), Shared(writable=True)),
         ({}, None),
         ({"other": "info"}, None),
     ],
-    ids=["by", "through", "shared", "none", "somebody else's info"],
+    ids=["by", "through", "shared", "shared and writable", "none", "somebody else's info"],
 )
 def test_a_declaration_travels_with_its_table(metadata, info, expected):
     """What a table declares is a value in its info."""
@@ -64,7 +65,7 @@ def test_a_declaration_travels_with_its_table(metadata, info, expected):
 def test_a_reflected_table_can_be_declared_afterwards(metadata):
     """A table that cannot be edited is declared by a call, and keeps what else its info holds."""
     found = declare(plain(metadata, "t", info={"other": 1}), shared())
-    assert (Shared(), 1) == (declaration_of(found), found.info["other"])
+    assert (Shared(writable=False), 1) == (declaration_of(found), found.info["other"])
 
 
 def test_the_mixin_declares_its_table():

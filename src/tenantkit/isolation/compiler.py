@@ -40,6 +40,7 @@ from tenantkit.isolation.writes import (
     null_or_in_sight,
     refuse_other_tables,
     refuse_partial_links,
+    refuse_read_only,
     refuse_stamp_change,
 )
 
@@ -192,6 +193,7 @@ class ScopedCompiler:
         toplevel = visiting_cte is None and not self.stack
         state = insert_stmt._compile_state_factory(insert_stmt, self, **kw)
         entry = self.registry.entry(state.statement.table)  # the ORM writes a subclass table by table
+        refuse_read_only(entry)
         rows: list[Values] = []
         if insert_stmt._select_names:
             scoped = stamped_select(insert_stmt, entry, self.registry)
@@ -294,6 +296,8 @@ class ScopedCompiler:
             raise statement_refused(
                 "UPDATE and DELETE of a JOIN cannot be scoped. Name one table, join in a subquery."
             )
+        entry = self.registry.entry(table_of(target))
+        refuse_read_only(entry)
         self._check_elements(state.statement)
         froms = [target, *state._extra_froms]
         scoped = statement._clone()
@@ -302,7 +306,7 @@ class ScopedCompiler:
             *(one for element in froms for one in for_where(element, self.registry)),
         )
         self._targets = covered(froms)
-        return self.registry.entry(table_of(target)), state, scoped
+        return entry, state, scoped
 
     def update_tables_clause(self, *args: Any, **kw: Any) -> str:
         self.stack[-1][_COVERED] = self._targets

@@ -101,6 +101,7 @@ class Entry:
         conditions: per rule the column and its bind, None for ``IS NULL``.
         parents: the links through which a child table is scoped.
         links: every foreign key to a table that is not shared, unless it pairs the tenant columns itself.
+        is_writable: whether a scope may write rows; of a shared table only where it says so.
     """
 
     table: Table
@@ -108,6 +109,7 @@ class Entry:
     conditions: tuple[tuple[Column[Any], ScopeBind | None], ...] = ()
     parents: tuple[Link, ...] = ()
     links: tuple[Link, ...] = ()
+    is_writable: bool = True
 
     @property
     def is_scoped(self) -> bool:
@@ -259,7 +261,7 @@ class Registry:
         _refuse_replacing(table)
         links = tuple(self._links(table, declared))
         if isinstance(declaration, Shared):
-            return Entry(table, links=links)
+            return Entry(table, links=links, is_writable=declaration.writable)
         conditions: list[tuple[Column[Any], ScopeBind | None]] = []
         stamps: list[Stamp] = []
         for rule in self.rules:

@@ -208,6 +208,17 @@ def null_or_in_sight(link: Link, values: Sequence[Any]) -> ColumnElement[bool]:
     return or_(*(value.is_(None) for value in values), link.in_sight(values))
 
 
+def refuse_read_only(entry: Entry) -> None:
+    """Refuse to write a shared table, unless it is declared as writable."""
+    if not entry.is_writable:
+        raise refusal(
+            StatementRefused(
+                f"Table {entry.table.fullname!r} is shared: all tenants read its rows, so no scope writes them. Write "
+                "them in kit.unscoped_session(reason=...), or declare the table shared(writable=True)."
+            )
+        )
+
+
 def refuse_stamp_change(stamp: Stamp) -> None:
     """
     Refuse to set a stamped column of an existing row.

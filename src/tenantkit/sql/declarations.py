@@ -49,6 +49,8 @@ class ScopedThrough:
 class Shared:
     """The rows are the same for every tenant."""
 
+    writable: bool = False
+
 
 Declaration = ScopedBy | ScopedThrough | Shared
 _TENANT_COLUMN: Final = "tenant column"
@@ -88,16 +90,19 @@ def scoped_through(*columns: str) -> dict[str, Any]:
     return {INFO_KEY: ScopedThrough(columns)}
 
 
-def shared() -> dict[str, Any]:
+def shared(*, writable: bool = False) -> dict[str, Any]:
     """
-    Declare that the rows are the same for every tenant; any scope may read and write them.
+    Declare that the rows are the same for every tenant: any scope reads them, and none writes them.
+
+    Args:
+        writable: whether a scope may write them too, so that one tenant changes what all others read.
 
     Returns:
         A value for ``info=`` of a ``Table`` or of ``__table_args__``.
 
     .. versionadded:: 0.1
     """
-    return {INFO_KEY: Shared()}
+    return {INFO_KEY: Shared(writable)}
 
 
 def declare(table: Table, info: Mapping[str, Any]) -> Table:
