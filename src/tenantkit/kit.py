@@ -62,8 +62,8 @@ class TenantKit:
         settings: the configuration.
         metadata: the application's tables, every one declared.
         resolve: how a request's tenant is settled.
-        roles: the permission matrix.
-        plans: the plans.
+        roles: the permission matrix; by default one without permissions and roles.
+        plans: the plans; by default none, so that nothing can be metered.
         clock: tells the time; the machine's by default.
         engine_options: for ``sqlalchemy.create_engine``, and for the functions, elements and rules of
             ``scope_engine``.
@@ -77,19 +77,26 @@ class TenantKit:
         *,
         metadata: MetaData | Sequence[MetaData],
         resolve: Agreement,
-        roles: Matrix,
-        plans: Plans,
+        roles: Matrix | None = None,
+        plans: Plans | None = None,
         clock: Clock | None = None,
         engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
-        self.resolve, self.roles, self.plans = resolve, roles, plans
+        self.resolve = resolve
+        self.roles = roles if roles is not None else Matrix({}, {})
+        self.plans = plans if plans is not None else Plans()
         self.clock = clock or SystemClock()
         self.metadata = MetaData()
         tenant_id = tenant_id_type(settings.tenant_id_type)
-        self.directory = Directory(DirectoryTables.define(self.metadata, tenant_id), self.clock)
+        self.directory = Directory(
+            DirectoryTables.define(self.metadata, tenant_id),
+            self.clock,
+            roles=self.roles.roles,
+            plans=self.plans.names,
+        )
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
-        self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), plans))
+        self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
         self.tokens = AccessTokens(
             settings.token_secret.get_secret_value(),
             algorithm=settings.token_algorithm,
@@ -239,7 +246,7 @@ class TenantKit:
         session = scope.held.get(self)
         if session is not None and not isinstance(session, Session):
             del scope.held[self]
-            await session.close()
+            await asyncio.shield(session.close())  # a task that is cut off still gives its connection back
         self.release(scope)
 
     @contextmanager

@@ -71,7 +71,7 @@ def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, 
             {"documents:read": "See documents", "documents:write": "Change documents"},
             {"writer": ["documents:*"], "reader": ["documents:read"]},
         ),
-        plans=Plans(Plan("default"), Plan("trial", {"documents": LIMIT}, UPGRADE)),
+        plans=Plans(Plan("default"), Plan("trial", {"documents": LIMIT}, UPGRADE), meters=["pages"]),
         clock=clock,
         engine_options=engine_options,
     )

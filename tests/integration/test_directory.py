@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from tenantkit import Tenant, new_id
+from tenantkit import Tenant, TenantKit, new_id
 from tenantkit.directory import Membership
 from tenantkit.exceptions import ConfigurationError
-from tests.integration.office import central_events, make_kit, sign_up
+from tests.integration.office import Base, central_events, make_kit, sign_up
 from tests.unit.clocks import NOON, FixedClock
 
 
@@ -130,6 +130,35 @@ def test_a_member_has_a_role(kit, acme, anywhere):
     """Nobody is a member without a role; the message names user and tenant."""
     with pytest.raises(ConfigurationError, match="'ann' needs at least one role to be a member of 'acme'"):
         kit.directory.add_member(anywhere, acme, "ann", [])
+
+
+@pytest.mark.parametrize(
+    ("roles", "named"), [(["wrtier"], "wrtier"), ("writr", "writr"), (["reader", "w"], "w")]
+)
+def test_a_role_that_does_not_exist_is_refused(kit, acme, anywhere, roles, named):
+    """A misspelt role is an error where it is given, not a refusal later; a text is one role, not its letters."""
+    with pytest.raises(ConfigurationError, match=f"no role '{named}'; known are reader, writer"):
+        kit.directory.add_member(anywhere, acme, "ann", roles)
+    assert Membership(acme.id, "ann", frozenset({"writer"})) == kit.directory.add_member(
+        anywhere, acme, "ann", "writer"
+    )
+
+
+def test_a_plan_that_does_not_exist_is_refused(kit, anywhere):
+    """A tenant begins on a plan that there is."""
+    with pytest.raises(ConfigurationError, match="no plan 'gold'; known are default, trial"):
+        kit.directory.create_tenant(anywhere, "acme", plan="gold")
+
+
+def test_without_roles_and_plans_any_name_will_do(database):
+    """An application that has no matrix and no plans yet can sign up tenants and members."""
+    made = make_kit(database)
+    kit = TenantKit(made.settings, metadata=Base.metadata, resolve=made.resolve)
+    with kit.unscoped_session(reason="sign up") as session:
+        tenant = kit.directory.create_tenant(session, "acme", plan="any")
+        assert frozenset({"any"}) == kit.directory.add_member(session, tenant, "ann", ["any"]).roles
+        session.rollback()
+    kit.dispose()
 
 
 def test_a_member_is_added_once(kit, acme, anywhere):

@@ -178,6 +178,13 @@ async def test_a_meter_that_the_plan_does_not_name_is_not_limited(hands, acme):
         assert 1_000_000 == await hands.consume("pages", 1_000_000)
 
 
+async def test_a_meter_that_nobody_named_is_refused(hands, acme):
+    """A misspelt meter does not pass for one without a limit."""
+    async with hands.scope(acme):
+        with pytest.raises(ConfigurationError, match="no meter 'documnets'; known are documents, pages"):
+            await hands.consume("documnets")
+
+
 @pytest.mark.parametrize("units", [0, -1, 1.0, True, "1", None], ids=repr)
 async def test_units_are_whole_numbers(hands, acme, units):
     """Nothing but whole numbers from 1 up is counted: a negative one would give units back."""
@@ -189,9 +196,10 @@ async def test_units_are_whole_numbers(hands, acme, units):
 
 async def test_a_plan_that_does_not_exist_is_refused(hands, kit):
     """A tenant of an unknown plan is not served without a limit."""
-    tenant = sign_up(kit, "acme", plan="gold")
+    tenant = sign_up(kit, "acme")
+    kit.quotas.store.plans = Plans(Plan("team", {"documents": LIMIT}))
     async with hands.scope(tenant):
-        with pytest.raises(ConfigurationError, match="no plan 'gold'"):
+        with pytest.raises(ConfigurationError, match="no plan 'trial'; known are team"):
             await hands.consume()
 
 

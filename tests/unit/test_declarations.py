@@ -62,6 +62,55 @@ def test_a_declaration_travels_with_its_table(metadata, info, expected):
     assert expected == declaration_of(plain(metadata, "t", info=info))
 
 
+CONTRADICTIONS = {
+    "two in one dictionary": lambda: scoped_by("owner") | shared(),
+    "two columns": lambda: scoped_by("owner") | {f"{INFO_KEY}.other": ScopedBy("id")},
+    "a parent and nobody": lambda: scoped_through("owner") | shared(),
+    "writable and not": lambda: shared() | {f"{INFO_KEY}.other": Shared(writable=True)},
+}
+
+
+@pytest.mark.parametrize("info", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_table_declared_in_two_ways_is_refused(metadata, info):
+    """Rows belong to one tenant or to all: who says both is asked to keep one."""
+    plain(metadata, "t", info=info())
+    assert "'t' is declared in several ways" in refused(metadata)
+
+
+def test_the_mixin_beside_another_declaration_is_refused():
+    """The column of TenantScoped is a declaration, too, which nothing overrides."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Customer(TenantScoped, Base):
+        __tablename__ = "customers"
+        __table_args__ = {"info": shared()}
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    assert "'customers' is declared in several ways" in refused(Base.metadata)
+
+
+def test_the_mixin_and_its_own_column_agree():
+    """Saying the same twice is no contradiction."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Customer(TenantScoped, Base):
+        __tablename__ = "customers"
+        __table_args__ = {"info": scoped_by("tenant_id")}
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    assert ScopedBy("tenant_id") == declaration_of(Customer.__table__)
+
+
+def test_a_declared_table_is_not_declared_otherwise(metadata):
+    """`declare` adds what is missing and changes nothing."""
+    with pytest.raises(ConfigurationError, match="in several ways"):
+        declare(plain(metadata, "t", info=scoped_by("owner")), shared())
+
+
 def test_a_reflected_table_can_be_declared_afterwards(metadata):
     """A table that cannot be edited is declared by a call, and keeps what else its info holds."""
     found = declare(plain(metadata, "t", info={"other": 1}), shared())

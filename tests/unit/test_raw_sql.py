@@ -200,6 +200,13 @@ def test_functions_by_their_full_name():
         assert "scope_engine(..., functions=[" in refused(raw_sql.check_function, name, packages, allowed)
 
 
+def test_an_exchanged_schema_is_named():
+    """What SQLAlchemy writes for an exchanged schema is refused by the name of the option that the caller knows."""
+    assert "schema_translate_map" in refused(
+        raw_sql.check_identifier, quoted_name("__[SCHEMA_own]", quote=False)
+    )
+
+
 def test_refusals_do_not_repeat_everything():
     """The refusal of a long piece shows its first 80 characters on one line."""
     assert len(raw_sql.text_refused("SELECT\n" * 10_000).message) < 300

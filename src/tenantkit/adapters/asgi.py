@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -106,7 +107,8 @@ class _Exchange:
                 await self._record("failed", {"status": 500, "error": type(error).__name__})
             raise
         finally:
-            await self._kit.arelease(scope)
+            with anyio.CancelScope(shield=True):  # who is cut off still gives back what it holds
+                await self._kit.arelease(scope)
             self._seat.leave()
 
     async def send(self, message: Message) -> None:
@@ -144,10 +146,11 @@ class _Exchange:
 
     async def _end(self, *, commit: bool) -> None:
         session = self._scope.held.get(self._kit) if self._scope else None
-        if isinstance(session, AsyncSession):
-            await (session.commit() if commit else session.rollback())
-        elif isinstance(session, Session) and session.in_transaction():
-            await anyio.to_thread.run_sync(session.commit if commit else session.rollback)
+        with anyio.CancelScope(shield=True):  # half an end would lose the connection
+            if isinstance(session, AsyncSession):
+                await (session.commit() if commit else session.rollback())
+            elif isinstance(session, Session) and session.in_transaction():
+                await anyio.to_thread.run_sync(session.commit if commit else session.rollback)
 
     async def refuse(self, error: TenantKitError) -> None:
         """Answer a request whose tenant could not be settled."""

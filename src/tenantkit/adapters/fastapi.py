@@ -157,9 +157,10 @@ class Tenancy:
         The units are counted in the request's transaction: a request that fails counts nothing.
 
         Raises:
-            ConfigurationError: the units are no whole number from 1 up.
+            ConfigurationError: the meter is unknown, or the units are no whole number from 1 up.
         """
         check_units(units)
+        self._kit.plans.check_meter(meter)
         return Depends(self._consumes(meter, units))
 
     def _document(self, app: FastAPI) -> None:

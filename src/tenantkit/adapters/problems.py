@@ -61,13 +61,15 @@ def problem_of(error: TenantKitError) -> Problem:
     """
     Return the answer to an error; its message and details are shown only where its class says so.
 
-    Errors of the server and refusals of isolation are logged on ``tenantkit.problems`` with their trace.
+    The answer says nothing of errors of the server and of refusals of isolation, so they are logged on
+    ``tenantkit.problems``: the former with their trace, the latter, which a client can cause at will, in a line.
 
     .. versionadded:: 0.1
     """
-    if error.status >= _SERVER_ERROR or isinstance(error, IsolationError):
-        # the answer tells nothing of it, so the log must
+    if error.status >= _SERVER_ERROR:
         logger.error("%s: %s", error.problem, error.message, exc_info=error)
+    elif isinstance(error, IsolationError):
+        logger.warning("%s: %s", error.problem, error.message)
     content: dict[str, Any] = {"type": _TYPE + error.problem, "title": error.title, "status": error.status}
     if error.public:
         content = {**error.details, **content, "detail": error.message}

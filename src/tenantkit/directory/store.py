@@ -1,6 +1,6 @@
 """The directory on a database."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,12 +27,26 @@ class Directory:
     Every operation runs in the caller's transaction and commits nothing. Looking up tenants that are not known yet
     needs an unscoped session; within a scope a session sees its own tenant only.
 
+    Args:
+        tables: its tables.
+        clock: tells the time.
+        roles: names of the roles that members may have; any, if there are none.
+        plans: names of the plans that tenants may have; any, if there are none.
+
     .. versionadded:: 0.1
     """
 
-    def __init__(self, tables: DirectoryTables, clock: Clock) -> None:
+    def __init__(
+        self,
+        tables: DirectoryTables,
+        clock: Clock,
+        *,
+        roles: Collection[str] = (),
+        plans: Collection[str] = (),
+    ) -> None:
         self.tables = tables
         self._clock = clock
+        self._roles, self._plans = roles, plans
 
     def create_tenant(
         self,
@@ -50,11 +64,12 @@ class Directory:
             tenant_id: its id; a new UUID by default, which applications with int or str ids must override.
 
         Raises:
-            ConfigurationError: the slug is no DNS label; the id has not the type of this application's, or is the
-                central trail's.
+            ConfigurationError: the slug is no DNS label; there is no such plan; the id has not the type of this
+                application's, or is the central trail's.
             sqlalchemy.exc.IntegrityError: the slug or id is taken.
         """
         self._check_id(tenant_id)
+        _check_names("plan", [plan], self._plans)
         tenant = Tenant(
             id=new_id() if tenant_id is None else tenant_id, slug=slug, name=name or slug, plan=plan
         )
@@ -72,10 +87,11 @@ class Directory:
         Insert an active membership and return it. Costs one statement.
 
         Raises:
-            ConfigurationError: there is no role.
+            ConfigurationError: no role is given, or one that does not exist.
             sqlalchemy.exc.IntegrityError: the user is a member already.
         """
-        held = frozenset(roles)
+        held = frozenset([roles] if isinstance(roles, str) else roles)
+        _check_names("role", held, self._roles)
         if not held:
             raise ConfigurationError(
                 f"User {user_id!r} needs at least one role to be a member of {tenant.slug!r}."
@@ -128,3 +144,9 @@ class Directory:
             return None
         fits = not isinstance(key, int) or -_INT_LIMIT <= key < _INT_LIMIT
         return key if fits and str(key) == tenant_id and "\0" not in tenant_id else None
+
+
+def _check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if known and name not in known:
+            raise ConfigurationError(f"There is no {kind} {name!r}; known are {', '.join(sorted(known))}.")

@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 
+from tenantkit.isolation import raw_sql
 from tenantkit.isolation.compiler import statement_refused
-from tenantkit.isolation.pin import Pin, forget, pin_of
+from tenantkit.isolation.pin import Pin, forget, pin_of, refusal
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.writes import WritePlan
 
@@ -57,7 +58,7 @@ class ScopedContext:
                 "This statement was compiled for another dialect, so it is not scoped. Execute the statement itself."
             )
         if execution_options.get("schema_translate_map"):
-            raise statement_refused("schema_translate_map is not the caller's to set on a scoped engine.")
+            raise refusal(raw_sql.schema_map_refused())
         _refuse_reserved(parameters, pin)
         plan: WritePlan | None = compiled.write_plan
         if plan is None:
@@ -132,9 +133,9 @@ class ScopedContext:
 
 def _refuse_reserved(parameters: Any, pin: Pin) -> None:
     for one in parameters or ():
-        if not pin.values.keys().isdisjoint(one):
+        if reserved := pin.values.keys() & one:
             raise statement_refused(
-                "A parameter with a reserved name was given: it is filled from the scope."
+                f"The parameter {min(reserved)!r} was given, which is filled from the scope. Name yours otherwise."
             )
 
 

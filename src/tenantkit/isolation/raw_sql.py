@@ -23,6 +23,9 @@ _HARMLESS_LITERAL: Final = re.compile(r"(?:\*|\d+|'[^'\\]*')\Z")
 HARMLESS_TEXTS: Final = frozenset({"MATERIALIZED", "NOT MATERIALIZED"})  # what CTE.prefix_with() is for
 _SYMBOLS: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+\Z")
 _COMMENT: Final = re.compile(r"--|/\*|\*/")
+_SCHEMA_MAP: Final = (
+    "__[SCHEMA_"  # what SQLAlchemy writes for a schema that is exchanged when the statement runs
+)
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*\Z")
 _ZONE: Final = re.compile(r"\bWITH(?:OUT)?(?: LOCAL)? TIME ZONE\b", re.IGNORECASE)
 _TYPE_TOKEN: Final = re.compile(r"""\w+|"(?:[^"]|"")*"|`[^`]*`|'(?:[^'\\]|'')*'|\[\]|[().,]""")
@@ -67,6 +70,16 @@ def text_refused(text: str) -> IsolationError:
     )
 
 
+def schema_map_refused() -> IsolationError:
+    """Return the refusal of a ``schema_translate_map``."""
+    return refusal(
+        StatementRefused(
+            "schema_translate_map would send the statement to tables that were not declared, so it is not the caller's "
+            "to set on a scoped engine. Leave it out, and declare the tables of the other schema."
+        )
+    )
+
+
 def check_literal(name: str) -> None:
     """Refuse a ``literal_column()`` unless it is ``*``, a number or a quoted text."""
     if not _HARMLESS_LITERAL.match(name):
@@ -93,6 +106,8 @@ def check_keyword(word: str) -> None:
 
 def check_identifier(name: str) -> None:
     """Refuse a name that asks not to be quoted and is no plain identifier."""
+    if name.startswith(_SCHEMA_MAP):
+        raise schema_map_refused()
     if isinstance(name, quoted_name) and name.quote is False and not _IDENTIFIER.match(name):
         raise _refused(f"The unquoted name {str(name)[:80]!r}", "Let SQLAlchemy quote it.")
 
@@ -125,7 +140,8 @@ def check_function(name: str, packages: tuple[str, ...], allowed: frozenset[str]
     if full not in allowed:
         raise StatementRefused(
             f"The function {full!r} is not known to compute from its arguments alone, so it is not called in a scoped "
-            f"statement. If it does, allow it: scope_engine(..., functions=[{full!r}])."
+            f"statement. If it does, allow it: scope_engine(..., functions=[{full!r}]), or with a kit "
+            f'engine_options={{"functions": [{full!r}]}}.'
         )
 
 
@@ -135,7 +151,8 @@ def check_elements(element: Any, declared: tuple[type, ...]) -> None:
     if not _is_compiled_by_sqlalchemy(kind) and not issubclass(kind, declared):
         raise StatementRefused(
             f"{kind.__name__} is compiled by a function of the application, whose SQL is not known to keep tenants "
-            f"apart. If it does, declare it: scope_engine(..., elements=[{kind.__name__}])."
+            f"apart. If it does, declare it: scope_engine(..., elements=[{kind.__name__}]), or with a kit "
+            f'engine_options={{"elements": [{kind.__name__}]}}.'
         )
 
 

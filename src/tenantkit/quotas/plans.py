@@ -1,6 +1,6 @@
 """Plans: what each allows and where more can be bought. Read once, checked when made."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -59,11 +59,16 @@ class Plans:
     """
     The plans of an application.
 
+    Args:
+        plans: the plans.
+        meters: names of meters that no plan limits; those that a plan limits need not be named.
+
     .. versionadded:: 0.1
     """
 
-    def __init__(self, *plans: Plan) -> None:
+    def __init__(self, *plans: Plan, meters: Iterable[str] = ()) -> None:
         self._plans = {plan.name: plan for plan in plans}
+        self.meters = frozenset(meters).union(*(plan.limits for plan in plans))
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -74,6 +79,25 @@ class Plans:
             ConfigurationError: the file cannot be read or holds something else.
         """
         return cls(*(_plan(path, name, table) for name, table in read_toml(path, {"plans"})["plans"].items()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the plans."""
+        return tuple(self._plans)
+
+    def check_meter(self, meter: str) -> None:
+        """
+        Refuse a meter that nobody named.
+
+        Raises:
+            ConfigurationError: it is none; a misspelt meter must not pass for one without a limit.
+        """
+        if meter not in self.meters:
+            known = ", ".join(sorted(self.meters)) or "none"
+            raise ConfigurationError(
+                f"There is no meter {meter!r}; known are {known}. Limit it in a plan, or name it in "
+                "Plans(..., meters=[...]) to count without a limit."
+            )
 
     def of(self, name: str) -> Plan:
         """

@@ -44,9 +44,10 @@ class Quotas:
 
         Raises:
             QuotaExceeded: the plan's limit would be passed; nothing was counted.
-            ConfigurationError: the units are no whole number from 1 up, or the tenant's plan is unknown.
+            ConfigurationError: the units are no whole number from 1 up, or the meter or the tenant's plan is unknown.
         """
         check_units(units)
+        self.plans.check_meter(meter)
         plan = self.plans.of(scope.tenant.plan)
         limit = plan.limits.get(meter)
         add = statements.guarded_add(self.tables, meter, units, limit)

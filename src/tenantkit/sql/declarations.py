@@ -53,6 +53,7 @@ class Shared:
 
 
 Declaration = ScopedBy | ScopedThrough | Shared
+_KINDS: Final = (ScopedBy, ScopedThrough, Shared)
 _TENANT_COLUMN: Final = "tenant column"
 
 
@@ -68,7 +69,7 @@ def scoped_by(column: str) -> dict[str, Any]:
 
     .. versionadded:: 0.1
     """
-    return {INFO_KEY: ScopedBy(column)}
+    return _info(ScopedBy(column))
 
 
 def scoped_through(*columns: str) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def scoped_through(*columns: str) -> dict[str, Any]:
     """
     if not columns:
         raise ConfigurationError("scoped_through() needs the name of at least one foreign key column.")
-    return {INFO_KEY: ScopedThrough(columns)}
+    return _info(ScopedThrough(columns))
 
 
 def shared(*, writable: bool = False) -> dict[str, Any]:
@@ -102,16 +103,25 @@ def shared(*, writable: bool = False) -> dict[str, Any]:
 
     .. versionadded:: 0.1
     """
-    return {INFO_KEY: Shared(writable)}
+    return _info(Shared(writable))
+
+
+def _info(declaration: Declaration) -> dict[str, Any]:
+    # a key for each kind, so that of two in one dictionary none is lost
+    return {f"{INFO_KEY}.{type(declaration).__name__}": declaration}
 
 
 def declare(table: Table, info: Mapping[str, Any]) -> Table:
     """
     Declare a table that cannot be edited, such as a reflected one; call it before the engine is scoped.
 
+    Raises:
+        ConfigurationError: the table is declared otherwise already.
+
     .. versionadded:: 0.1
     """
     table.info.update(info)
+    declaration_of(table)
     return table
 
 
@@ -119,18 +129,27 @@ def declaration_of(table: Table) -> Declaration | None:
     """
     Return what a table declares, or None; a tenant column from :class:`TenantScoped` is a declaration too.
 
+    Raises:
+        ConfigurationError: it declares several things, or something unknown.
+
     .. versionadded:: 0.1
     """
-    declared = table.info.get(INFO_KEY)
-    if isinstance(declared, ScopedBy | ScopedThrough | Shared):
-        return declared
-    if declared is not None:
+    found = [value for key, value in table.info.items() if str(key).partition(".")[0] == INFO_KEY]
+    for declared in found:
+        if not isinstance(declared, _KINDS):
+            raise ConfigurationError(
+                f"Table {table.fullname!r} holds {declared!r} under info[{INFO_KEY!r}]; use scoped_by(), "
+                "scoped_through() or shared()."
+            )
+    found += [
+        ScopedBy(column.name) for column in table.columns if column.info.get(INFO_KEY) == _TENANT_COLUMN
+    ]
+    if len(set(found)) > 1:
         raise ConfigurationError(
-            f"Table {table.fullname!r} holds {declared!r} under info[{INFO_KEY!r}]; use scoped_by(), "
-            "scoped_through() or shared()."
+            f"Table {table.fullname!r} is declared in several ways: {', '.join(map(str, found))}. Its rows belong to "
+            "one tenant or to all; keep one of them."
         )
-    marked = [column for column in table.columns if column.info.get(INFO_KEY) == _TENANT_COLUMN]
-    return ScopedBy(marked[0].name) if marked else None
+    return found[0] if found else None
 
 
 class TenantScoped:

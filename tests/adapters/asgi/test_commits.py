@@ -1,13 +1,16 @@
 """What a request wrote is committed before its answer, or not at all."""
 
+import asyncio
 import json
 
+import anyio
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tenantkit.core.scope import current_or_none
+from tests.adapters.asgi.service import call
 from tests.integration.office import LIMIT, UPGRADE, Document, central_events
 
 GONE = {"type": "urn:tenantkit:problem:not-found", "title": "There is no such resource", "status": 404}
@@ -137,8 +140,15 @@ def test_an_operator_can_find_out(desk, caplog):
     answer = desk.ask("GET", "/misuse")
     assert (500, "isolation-refused") == (answer.status, json.loads(answer.body)["type"].rsplit(":", 1)[1])
     assert b"SELECT" not in answer.body
-    told = [f"{record.getMessage()} {record.exc_info}" for record in caplog.records]
-    assert any("text('SELECT 1')" in one for one in told)
+    (told,) = [record for record in caplog.records if "text('SELECT 1')" in record.getMessage()]
+    assert ("ERROR", True) == (told.levelname, bool(told.exc_info))
+
+
+def test_a_refused_link_is_a_line_in_the_log(desk, documents, caplog):
+    """A made-up id, which any client can send, is logged without a trace of Python's, and answered with 404."""
+    assert 404 == desk.ask("POST", "/pages?document_id=123456").status
+    (told,) = [record for record in caplog.records if "points to no row" in record.getMessage()]
+    assert ("WARNING", None) == (told.levelname, told.exc_info)
 
 
 def test_nothing_is_left_in_the_context(desk):
@@ -190,3 +200,23 @@ def test_a_hostile_path_is_recorded_all_the_same(desk, path, caplog):
     assert 401 == desk.raw("GET", "/", [(b"host", b"acme.localhost")]).status
     assert 1 == len(central_events(desk.kit, "request.refused"))
     assert [] == caplog.records
+
+
+@pytest.mark.parametrize(
+    ("ending", "path", "kept"), [("commit", "/documents", 1), ("rollback", "/answered?status=400", 0)]
+)
+def test_a_request_that_is_cut_off_while_it_ends(desk, documents, ending, path, kept):
+    """A request that is cancelled in the middle of its commit or rollback ends it, and gives its connection back."""
+    engine = desk.kit.engine if desk.sessions == "sync" else desk.kit.async_engine.sync_engine
+    headers = desk.credentials()
+
+    async def send():
+        loop = asyncio.get_running_loop()
+        with anyio.CancelScope() as cut:
+            event.listen(engine, ending, lambda _: loop.call_soon_threadsafe(cut.cancel))
+            await call(desk.app, "POST", path, headers)
+        return cut.cancel_called
+
+    assert desk.portal.call(send)
+    assert (0, kept) == (desk.left_behind, documents())
+    assert 200 == desk.ask("GET", "/documents").status

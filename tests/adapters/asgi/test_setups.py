@@ -118,6 +118,15 @@ def test_units_that_cannot_be_counted(desk, units):
         tenancy.consumes("documents", units)
 
 
+@only_sync
+@only_sqlite
+def test_a_meter_that_nobody_named(desk):
+    """A misspelt meter is an error where the route is declared, and never a missing limit."""
+    _, tenancy = app_with(desk)
+    with pytest.raises(ConfigurationError, match="no meter 'documnets'"):
+        tenancy.consumes("documnets")
+
+
 def test_an_error_of_ones_own(desk):
     """An error of the library that a handler raises is answered by the same table."""
     app, _ = app_with(desk)
