@@ -68,7 +68,10 @@ class TenancyMiddleware:
             )  # on public paths too: there it says what is missing
         if scope["type"] not in ("http", "websocket") or scope["path"] in self._public:
             await self._app(scope, receive, send)
-            return
+        else:
+            await _in_own_task(self._serve, scope, receive, send)
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         exchange = _Exchange(self._kit, scope, send)
         try:
             tenant_scope = await anyio.to_thread.run_sync(
@@ -80,6 +83,27 @@ class TenancyMiddleware:
         tag_span(tenant=tenant_scope.tenant.slug)
         with enter(tenant_scope):
             await exchange.run(self._app, receive, tenant_scope)
+
+
+async def _in_own_task(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    """
+    Run a request in a task of its own, which a cancellation of the server's task reaches as one of anyio's.
+
+    anyio's waits for the thread that works for the request. asyncio's own does not, and the thread would go on with a
+    connection that is in the pool again, under the next request's transaction.
+    """
+    failed: list[Exception] = []
+
+    async def run() -> None:
+        try:
+            await work(*arguments)
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the group that would wrap it
+            failed.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+    if failed:
+        raise failed[0]
 
 
 class _Exchange:
@@ -107,9 +131,11 @@ class _Exchange:
                 await self._record("failed", {"status": 500, "error": type(error).__name__})
             raise
         finally:
-            with anyio.CancelScope(shield=True):  # who is cut off still gives back what it holds
-                await self._kit.arelease(scope)
-            self._seat.leave()
+            try:
+                with anyio.CancelScope(shield=True):  # who is cut off still gives back what it holds
+                    await self._kit.arelease(scope)
+            finally:
+                self._seat.leave()
 
     async def send(self, message: Message) -> None:
         if self._is_replaced:
