@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from tests.integration.office import Document, counted, settled
+from tests.integration.office import Document, Page, counted, settled
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -78,6 +78,21 @@ def _wait_for_nobody(connection, _record):
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 0")
     cursor.close()
+
+
+def test_a_writer_has_its_turn_before_it_looks_up_parents(kit, acme):
+    """A parent that is seen cannot go while its child waits to be written."""
+    with kit.scope(acme):
+        kit.session().add(document := Document(name="a"))
+        kit.session().commit()
+        parent = document.id
+    said = []
+    event.listen(kit.engine, "checkout", lambda connection, *_: connection.set_trace_callback(said.append))
+    with kit.scope(acme):
+        kit.session().add(Page(document_id=parent, text="t"))
+        kit.session().flush()
+    first = [line.split()[0] for line in said]
+    assert ["BEGIN", "SELECT", "INSERT"] == first[:3]
 
 
 async def test_readers_that_become_writers_do_not_fail(kit, acme):

@@ -400,3 +400,32 @@ def get_locked_of(session: Session, at: View) -> Answer:
     with pytest.raises(NoResultFound):
         session.get_one(Task, at.foreign.id("task", 1), with_for_update={"of": Task})
     return same(found, at.own.says("plan", "build", "ship", "audit", "idle"))
+
+
+@attack(ScopeChanged, pinned=True, inert=NEEDS_SCOPES)
+def merge_key_after_scope_changed(session: Session, at: View) -> object:
+    """``merge`` of an object with a known key is not answered from the identity map in another scope."""
+    known = session.get_one(Document, at.own.id("document", 1))
+    with enter(at.scope(at.foreign)):
+        return session.merge(Document(id=known.id)).title
+
+
+@attack(ScopeChanged, pinned=True, inert=NEEDS_SCOPES)
+def iterate_after_scope_changed(session: Session, at: View) -> object:
+    """The objects of a session are not listed in another scope."""
+    known = session.get_one(Document, at.own.id("document", 1))
+    with enter(at.scope(at.foreign)):
+        return [found.title for found in session if found is known]
+
+
+@attack(pinned=True, inert="without the library all sessions are of one kind")
+def add_object_lent_to_unscoped_session(session: Session, at: View) -> object:
+    """An own object that was in a session of all tenants, where it may have loaded anything, does not come back."""
+    ours = session.get_one(Project, at.own.id("project", 1))
+    session.expunge(ours)
+    with UnscopedSession(at.owner) as everybody:
+        everybody.add(ours)
+        everybody.refresh(ours)
+        everybody.expunge(ours)
+    session.add(ours)
+    return ours.task_count

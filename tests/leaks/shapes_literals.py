@@ -314,6 +314,18 @@ def link_by_value_that_lies(session: Session, at: View) -> None:
     session.execute(documents.update().values(project_id=Double.of(at.foreign.id("project", 1), own)))
 
 
+@attack(IsolationError, quiet=True)
+def link_by_value_that_lies_beside_the_truth(session: Session, at: View) -> None:
+    """A foreign id that passes for an own one of the same executemany links no foreign row."""
+    own = at.own.id("project", 1)
+    keys = [own, Double.of(at.foreign.id("project", 1), own)]
+    rows = [
+        {"id": at.own.id("task", 96 + n), "title": at.own.say("x"), "priority": 1, "project_id": key}
+        for n, key in enumerate(keys)
+    ]
+    session.execute(tasks.insert(), rows)
+
+
 @attack(IsolationError, IntegrityError, quiet=True, dialects=SQLITE)
 def link_by_failing_executemany(session: Session, at: View) -> None:
     """A foreign id among the new keys of an executemany that fails halfway links no row."""

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import (
     Column,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Uuid,
+    literal,
     table,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -60,6 +62,40 @@ def refused(metadata, **options):
 def test_a_declaration_travels_with_its_table(metadata, info, expected):
     """What a table declares is a value in its info."""
     assert expected == declaration_of(plain(metadata, "t", info=info))
+
+
+OWN_VALUES = {
+    "server_default": {"server_default": "1"},
+    "an SQL default": {"default": literal(1)},
+    "an SQL onupdate": {"onupdate": literal(1)},
+    "server_onupdate": {"server_onupdate": FetchedValue()},
+}
+
+
+@pytest.mark.parametrize("options", OWN_VALUES.values(), ids=OWN_VALUES)
+def test_a_link_that_gets_values_by_itself_is_refused(metadata, options):
+    """What the database gives to a foreign key is seen by nobody before it is written."""
+    parent = documents(metadata, Integer)
+    columns = (Column("owner", Integer), Column("parent_id", ForeignKey(parent.c.id), **options))
+    plain(metadata, "child", *columns, info=scoped_by("owner"))
+    assert "child.parent_id gets values by itself" in refused(metadata)
+
+
+@pytest.mark.parametrize(
+    "options", [{"onupdate": lambda: 2}, {"server_onupdate": FetchedValue()}], ids=["Python", "SQL"]
+)
+def test_a_tenant_that_changes_by_itself_is_refused(metadata, options):
+    """An UPDATE that says nothing of the tenant leaves it alone."""
+    plain(metadata, "t", Column("owner", Integer, **options), info=scoped_by("owner"))
+    assert "t.owner gets values by itself" in refused(metadata)
+
+
+def test_a_default_made_in_python_is_a_value(metadata):
+    """A default that Python makes is checked like any value, and is allowed."""
+    parent = documents(metadata, Integer)
+    columns = (Column("owner", Integer), Column("parent_id", ForeignKey(parent.c.id), default=lambda: 1))
+    table_ = plain(metadata, "child", *columns, info=scoped_by("owner"))
+    assert Registry(metadata).entry(table_).links
 
 
 CONTRADICTIONS = {

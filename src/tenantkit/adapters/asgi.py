@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from tenantkit.adapters.problems import Problem, problem_of
 from tenantkit.adapters.seats import Seat
 from tenantkit.core.ids import new_id
-from tenantkit.core.scope import RequestFacts, Scope, enter
+from tenantkit.core.scope import RequestFacts, Scope, enter, outside
 from tenantkit.core.telemetry import counter, tag_span
 from tenantkit.exceptions import HostMalformed, NotAuthenticated, TenantKitError
 from tenantkit.kit import RequestCredentials, TenantKit
@@ -66,8 +66,11 @@ class TenancyMiddleware:
             scope.setdefault("state", {})["tenantkit"] = (
                 self._kit
             )  # on public paths too: there it says what is missing
-        if scope["type"] not in ("http", "websocket") or scope["path"] in self._public:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+        elif scope["path"] in self._public:
+            with outside():  # servers hand the context of a connection's last request on to its next one
+                await self._app(scope, receive, send)
         else:
             await _in_own_task(self._serve, scope, receive, send)
 
@@ -149,7 +152,8 @@ class _Exchange:
                 return
             message = {**message, "headers": [*message.get("headers", ()), *self._answer_headers()]}
         await self._send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body"):
+        is_last = message["type"] == "http.response.pathsend" or message["type"] == "http.response.body"
+        if is_last and not message.get("more_body"):
             self._is_answered = self._status is not None and self._status < _ERROR_STATUS
 
     async def _replace(self, error: TenantKitError) -> None:

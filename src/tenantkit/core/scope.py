@@ -5,6 +5,8 @@ A scope is entered and left by token. Leaving checks that one leaves one's own s
 exit is an error where it happens and not a leak somewhere else.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,7 +16,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.tenant import Tenant
 from tenantkit.exceptions import ScopeNotLeft, ScopeRequired
 
-__all__ = ["RequestFacts", "Scope", "current", "current_or_none", "enter"]
+__all__ = ["RequestFacts", "Scope", "current", "current_or_none", "enter", "outside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +117,17 @@ class enter:  # noqa: N801 - reads as a verb: `with enter(scope):`
                 "order of entering, in the same thread or task. Use `with` blocks."
             ) from error
         self._token = None
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """
+    Run a ``with`` block in no scope, whatever scope the context was copied from.
+
+    .. versionadded:: 0.1
+    """
+    token = _scope.set(None)
+    try:
+        yield
+    finally:
+        _scope.reset(token)

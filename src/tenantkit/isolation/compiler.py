@@ -6,6 +6,7 @@ canary proves at start that this SQLAlchemy calls them. They are mixed into the 
 has (:mod:`engine`). What they add is decided elsewhere: :mod:`criteria`, :mod:`raw_sql`, :mod:`writes`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -47,6 +48,7 @@ from tenantkit.isolation.writes import (
 __all__ = ["ScopedCompiler", "ScopedPreparer", "ScopedTypeCompiler", "statement_refused"]
 
 _COVERED: Final = "tenantkit_covered"
+_NO_WORD: Final = re.compile(r"\W")
 
 
 def statement_refused(message: str) -> IsolationError:
@@ -81,6 +83,7 @@ class ScopedCompiler:
     process: Any
     ctes: Any
     _within_exec_param_key_getter: Any
+    _truncate_bindparam: Any
 
     @property
     def registry(self) -> Registry:
@@ -218,6 +221,7 @@ class ScopedCompiler:
             if names := self._names(link.columns, rows, toplevel=toplevel):
                 plan.links.append((link, names))
         keys = tuple(entry.table.primary_key.columns)
+        plan.is_certain = remember
         if remember and keys:
             plan.own_keys[keys] = self._names(keys, rows, toplevel=True)
 
@@ -385,15 +389,15 @@ class ScopedCompiler:
         return super().visit_function(func, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
-        raw_sql.check_operator(operator)
+        raw_sql.check_operator(operator, is_question_parameter=self.dialect.paramstyle == "qmark")
         return super().visit_custom_op_binary(element, operator, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
-        raw_sql.check_operator(operator)
+        raw_sql.check_operator(operator, is_question_parameter=self.dialect.paramstyle == "qmark")
         return super().visit_custom_op_unary_operator(element, operator, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> str:
-        raw_sql.check_operator(operator)
+        raw_sql.check_operator(operator, is_question_parameter=self.dialect.paramstyle == "qmark")
         return super().visit_custom_op_unary_modifier(element, operator, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_extract(self, extract: Any, **kw: Any) -> str:
@@ -406,7 +410,10 @@ class ScopedCompiler:
         return text
 
     def visit_bindparam(self, bindparam: Any, **kw: Any) -> str:
-        if bindparam.key.startswith(RESERVED_PREFIX) and not isinstance(bindparam, ScopeBind):
+        # the name as it is sent: 2.0 spells what is no letter as an underscore, and so two names as one
+        name = _NO_WORD.sub("_", self._truncate_bindparam(bindparam))
+        is_reserved = bindparam.key.startswith(RESERVED_PREFIX) or name in self.registry.bind_names
+        if is_reserved and not isinstance(bindparam, ScopeBind):
             raise statement_refused(
                 f"{bindparam.key!r} is reserved: parameters named {RESERVED_PREFIX}... are filled from the scope."
             )

@@ -71,7 +71,7 @@ class ScopedContext:
         )
         context.tenantkit_pin = pin
         if plan is not None:
-            plan.check(context.compiled_parameters, connection, pin)
+            context.tenantkit_seen = plan.check(context.compiled_parameters, connection, pin)
         return context
 
     @classmethod
@@ -101,8 +101,8 @@ class ScopedContext:
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[misc]
         plan = self.compiled.write_plan if self.compiled is not None else None
-        if plan is not None and plan.own_keys and self._is_transactional():
-            plan.remember(self.compiled_parameters, self.tenantkit_pin)
+        if plan is not None and plan.is_certain and self._is_transactional():
+            plan.remember(self.compiled_parameters, self.tenantkit_seen, self.tenantkit_pin)
         elif getattr(self, "isupdate", False) or getattr(self, "isdelete", False):
             self.tenantkit_pin.known.clear()  # a key may be free again, and taken by another tenant
         # the ORM's flush runs on the mapper's own cache; it only warns when a DELETE matches too few rows
@@ -110,6 +110,7 @@ class ScopedContext:
             self._check_deleted()
 
     tenantkit_pin: Pin
+    tenantkit_seen: Any
 
     def _is_transactional(self) -> bool:
         """Whether rows stay as they are seen until the transaction ends, as far as they are this tenant's own."""

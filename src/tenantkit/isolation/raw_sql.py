@@ -21,6 +21,7 @@ __all__ = [
 # what SQLAlchemy itself writes as literal columns: `*` and numbers (exists, count), quoted words (LIKE, unions)
 _HARMLESS_LITERAL: Final = re.compile(r"(?:\*|\d+|'[^'\\]*')\Z")
 HARMLESS_TEXTS: Final = frozenset({"MATERIALIZED", "NOT MATERIALIZED"})  # what CTE.prefix_with() is for
+_MARKER: Final = re.compile(r"__\[POSTCOMPILE_|%\([^)]+\)s")
 _SYMBOLS: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+\Z")
 _COMMENT: Final = re.compile(r"--|/\*|\*/")
 _SCHEMA_MAP: Final = (
@@ -80,8 +81,15 @@ def schema_map_refused() -> IsolationError:
     )
 
 
+def check_markers(text: str) -> None:
+    """Refuse what the compiler itself writes where it puts parameters in later: a text of its form would be one."""
+    if _MARKER.search(text):
+        raise _refused(f"{text[:80]!r} has the form of a parameter, which", "Bind the text as a value.")
+
+
 def check_literal(name: str) -> None:
     """Refuse a ``literal_column()`` unless it is ``*``, a number or a quoted text."""
+    check_markers(name)
     if not _HARMLESS_LITERAL.match(name):
         raise _refused(
             f"literal_column({name[:80]!r})",
@@ -89,10 +97,10 @@ def check_literal(name: str) -> None:
         )
 
 
-def check_operator(operator: Any) -> None:
-    """Refuse a custom operator that is more than symbols."""
+def check_operator(operator: Any, *, is_question_parameter: bool = False) -> None:
+    """Refuse a custom operator that is more than symbols, or holds what the driver takes for a parameter."""
     text = str(operator.opstring)
-    if not _SYMBOLS.match(text) or _COMMENT.search(text):
+    if not _SYMBOLS.match(text) or _COMMENT.search(text) or (is_question_parameter and "?" in text):
         raise _refused(
             f"The operator {text[:80]!r}", "Custom operators are made of symbols only; use functions."
         )
@@ -108,12 +116,14 @@ def check_identifier(name: str) -> None:
     """Refuse a name that asks not to be quoted and is no plain identifier."""
     if name.startswith(_SCHEMA_MAP):
         raise schema_map_refused()
+    check_markers(name)
     if isinstance(name, quoted_name) and name.quote is False and not _IDENTIFIER.match(name):
         raise _refused(f"The unquoted name {str(name)[:80]!r}", "Let SQLAlchemy quote it.")
 
 
 def check_type(text: str) -> None:
     """Refuse the text of a type that holds more than a name, sizes and a collation."""
+    check_markers(text or "")
     bare = _ZONE.sub("", text or "")
     tokens = _TYPE_TOKEN.findall(bare)
     depth = 0
@@ -129,6 +139,7 @@ def check_type(text: str) -> None:
 
 def check_rendered_literal(text: str, *, backslash_escapes: bool) -> None:
     """Refuse a value rendered into the statement that is more than one number, word or quoted text."""
+    check_markers(text)
     quoted = _QUOTED_ESCAPED if backslash_escapes else _QUOTED
     if not (_PLAIN_LITERAL.match(text) or quoted.match(text)):
         raise _refused(f"The literal {text[:80]!r}", "Bind the value, or use a type of SQLAlchemy.")

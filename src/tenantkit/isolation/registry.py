@@ -5,7 +5,7 @@ The compiler asks the registry two questions: which conditions must a FROM eleme
 when rows of this table are written.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
@@ -204,6 +204,11 @@ class Registry:
                 "by that Table or class, not by sa.table() or a second Table."
             ) from None
 
+    @property
+    def bind_names(self) -> Collection[str]:
+        """The names of the values that are filled from a scope."""
+        return self._binds.keys()
+
     def stamped_attributes(self, mapper: Mapper[Any]) -> tuple[tuple[str, Stamp], ...]:
         """Return the attributes of a mapped class that rules stamp; a mapping may leave the column out."""
         found = self._attributes.get(mapper)
@@ -260,6 +265,11 @@ class Registry:
     def _entry(self, table: Table, declaration: object, declared: dict[Table, Any]) -> Entry:
         _refuse_replacing(table)
         links = tuple(self._links(table, declared))
+        for linking in (column for link in links for column in link.columns):
+            made = [
+                one for one in (linking.default, linking.onupdate) if one is not None and not _is_python(one)
+            ]
+            _refuse_own_values(linking, *made, linking.server_default, linking.server_onupdate)
         if isinstance(declaration, Shared):
             return Entry(table, links=links, is_writable=declaration.writable)
         conditions: list[tuple[Column[Any], ScopeBind | None]] = []
@@ -271,6 +281,7 @@ class Registry:
             bind = self._bind(rule, column) if rule.value is not None else None
             conditions.append((column, bind))
             if bind is not None and rule.on_write == "stamp":
+                _refuse_own_values(column, column.onupdate, column.server_onupdate)
                 stamps.append(Stamp(rule, column, bind))
         parents = _parents(table, declaration, links) if isinstance(declaration, ScopedThrough) else ()
         return Entry(table, tuple(stamps), tuple(conditions), parents, links)
@@ -314,6 +325,20 @@ def _is_guarded(key: ForeignKeyConstraint, declared: dict[Table, Any]) -> bool:
     if not isinstance(ours, ScopedBy) or not isinstance(theirs, ScopedBy):
         return False
     return (ours.column, theirs.column) in {(one.parent.name, one.column.name) for one in key.elements}
+
+
+def _is_python(default: Any) -> bool:
+    """Whether a default is made in Python, and so is checked like any value."""
+    return not (default.is_clause_element or default.is_sequence)
+
+
+def _refuse_own_values(column: Column[Any], *sources: object) -> None:
+    """Refuse a column that the database, or an UPDATE by itself, gives values that nobody checks."""
+    if any(source is not None for source in sources):
+        raise ConfigurationError(
+            f"{column} gets values by itself (onupdate, server_default or an SQL default), which cannot be checked to "
+            "stay in the tenant. Leave that out, and give the value."
+        )
 
 
 def _refuse_replacing(table: Table) -> None:

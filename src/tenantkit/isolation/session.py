@@ -80,6 +80,10 @@ class ScopedSession(Session):
         self._check_ambient()
         return super()._identity_lookup(*args, **options)
 
+    def __iter__(self) -> Iterator[object]:
+        self._check_ambient()
+        return super().__iter__()
+
     def _flush(self, objects: Any = None) -> None:
         self._check_ambient()
         super()._flush(objects)
@@ -101,6 +105,7 @@ class ScopedSession(Session):
             yield row
 
     def _merge(self, state: Any, *args: Any, **options: Any) -> Any:
+        self._check_ambient()  # without a load it answers from the identity map
         # merge() comes here for each related object too; it would copy a foreign tenant after the stamping
         _refuse_foreign(self, state.obj())
         return super()._merge(state, *args, **options)
@@ -200,5 +205,6 @@ def _mark_owner(session: Session, instance: Any) -> None:
 
 @event.listens_for(UnscopedSession, "loaded_as_persistent")
 @event.listens_for(UnscopedSession, "pending_to_persistent")
+@event.listens_for(UnscopedSession, "detached_to_persistent")
 def _mark_unscoped(_session: Session, instance: Any) -> None:
     instance._sa_instance_state.info[_UNSCOPED] = True

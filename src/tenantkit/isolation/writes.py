@@ -9,6 +9,7 @@ look-up of its own inside the statement, evaluated once, which finds only keys o
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Column, Table, or_, select, tuple_
 from sqlalchemy.engine import Connection
@@ -18,6 +19,7 @@ from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, 
 from tenantkit.exceptions import ForeignTenant, StatementRefused
 from tenantkit.isolation.pin import Pin, refusal
 from tenantkit.isolation.registry import Entry, Link, Stamp
+from tenantkit.sql.sqlite import begin_writing
 
 __all__ = ["MISSING", "Values", "WritePlan", "guarded", "is_expression", "is_value", "refuse_stamp_change"]
 
@@ -25,6 +27,8 @@ _CHUNK: Final = 500  # keys per look-up; SQLite before 3.32 takes 999 parameters
 MISSING: Final = object()
 Names = tuple[str, ...]
 Key = tuple[Any, ...]
+Seen = dict[tuple[Column[Any], ...], set[Key]]
+_PLAIN: Final = frozenset({int, str, bytes, UUID})
 
 
 @dataclass(slots=True)
@@ -37,12 +41,14 @@ class WritePlan:
         given: names of binds that must equal the rule's value.
         links: per foreign key the names of binds that must together be the key of a row in sight.
         own_keys: per table the names of binds that are the keys of the rows being inserted.
+        is_certain: whether the rows are written or an error is raised, so that their parents stay locked.
     """
 
     fills: dict[str, Stamp] = field(default_factory=dict)
     given: list[tuple[str, Stamp]] = field(default_factory=list)
     links: list[tuple[Link, list[Names]]] = field(default_factory=list)
     own_keys: dict[tuple[Column[Any], ...], list[Names]] = field(default_factory=dict)
+    is_certain: bool = False
 
     def fill(self, parameters: Mapping[str, Any], pin: Pin) -> dict[str, Any]:
         """Return one caller's parameter set with the pin's values; nothing the caller gives can win."""
@@ -53,9 +59,9 @@ class WritePlan:
             filled[key] = value
         return filled
 
-    def check(self, parameter_sets: Sequence[Mapping[str, Any]], connection: Connection, pin: Pin) -> None:
+    def check(self, parameter_sets: Sequence[Mapping[str, Any]], connection: Connection, pin: Pin) -> Seen:
         """
-        Compare given tenants and look up the rows that foreign keys point to.
+        Compare given tenants and look up the rows that foreign keys point to; return the keys seen.
 
         Costs one SELECT per foreign key whose rows are not known yet, whatever the number of parameter sets.
 
@@ -67,21 +73,39 @@ class WritePlan:
                 if parameters.get(name) is None:
                     raise _foreign(None, stamp)
                 _compare(parameters[name], pin.values[stamp.bind.key], stamp)
+        seen: Seen = {}
         for link, names in self.links:
-            wanted: set[Key] = set()
-            inserted: set[Key] = set()
-            # row by row: where a later one fails, the earlier ones stay written
-            for parameters in parameter_sets:
-                inserted |= _keys(self.own_keys.get(link.parents, ()), [parameters])
-                wanted |= _keys(names, [parameters]) - inserted
+            wanted, odd = self._wanted(link, names, parameter_sets)
             wanted -= pin.known.get(link.parents, set())
+            if (wanted or odd) and connection.dialect.name == "sqlite":
+                begin_writing(connection)  # or the parent could go while this writer waits for its turn
             if wanted:
-                _look_up(link, wanted, connection, pin)
+                seen.setdefault(link.parents, set()).update(_look_up(link, wanted, connection))
+            for key in odd:
+                _look_up_one(link, key, connection)
+        return seen
 
-    def remember(self, parameter_sets: Sequence[Mapping[str, Any]], pin: Pin) -> None:
-        """Note the keys of rows just inserted, so that their children need no look-up."""
+    def _wanted(
+        self, link: Link, names: list[Names], parameter_sets: Sequence[Mapping[str, Any]]
+    ) -> tuple[set[Key], list[Key]]:
+        """Return the keys that must be in sight: plain ones, and odd ones that are not to be compared."""
+        wanted: set[Key] = set()
+        odd: list[Key] = []
+        inserted: set[Key] = set()
+        # row by row: where a later one fails, the earlier ones stay written
+        for parameters in parameter_sets:
+            inserted |= _plain(_keys(self.own_keys.get(link.parents, ()), [parameters]))
+            keys = _keys(names, [parameters])
+            wanted |= _plain(keys) - inserted
+            odd += [key for key in keys if not _is_plain(key)]
+        return wanted, odd
+
+    def remember(self, parameter_sets: Sequence[Mapping[str, Any]], seen: Seen, pin: Pin) -> None:
+        """Note the keys of rows just inserted and of their parents, so that their children need no look-up."""
         for key, names in self.own_keys.items():
-            pin.known.setdefault(key, set()).update(_keys(names, parameter_sets))
+            pin.known.setdefault(key, set()).update(_plain(_keys(names, parameter_sets)))
+        for key, found in seen.items():
+            pin.known.setdefault(key, set()).update(found)
 
 
 def _compare(given: object, own: object, stamp: Stamp) -> None:
@@ -99,27 +123,40 @@ def _foreign(given: object, stamp: Stamp) -> Exception:
     )
 
 
-def _keys(names: Iterable[Names], parameter_sets: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+def _keys(names: Iterable[Names], parameter_sets: Sequence[Mapping[str, Any]]) -> list[Key]:
     """Return the keys that parameter sets hold; one with a NULL in it points nowhere (MATCH SIMPLE)."""
-    found = {tuple(parameters[name] for name in row) for row in names for parameters in parameter_sets}
-    return {key for key in found if None not in key}
+    found = [tuple(parameters[name] for name in row) for row in names for parameters in parameter_sets]
+    return [key for key in found if not any(part is None for part in key)]
 
 
-def _look_up(link: Link, wanted: set[tuple[Any, ...]], connection: Connection, pin: Pin) -> None:
+def _is_plain(key: Key) -> bool:
+    """Whether a key is equal to another only where the database finds it so; a subclass may lie about it."""
+    return all(type(part) in _PLAIN for part in key)
+
+
+def _plain(keys: Iterable[Key]) -> set[Key]:
+    return {key for key in keys if _is_plain(key)}
+
+
+def _look_up(link: Link, wanted: set[Key], connection: Connection) -> set[Key]:
     keys = list(wanted)
-    seen: set[tuple[Any, ...]] = set()
+    seen: set[Key] = set()
     for start in range(0, len(keys), _CHUNK):
         seen.update(tuple(row) for row in connection.execute(_rows_of(link, keys[start : start + _CHUNK])))
     for key in wanted - seen:  # the database may hold it equal where Python does not: "1" and 1, padded text
-        if connection.execute(_rows_of(link, [key])).first() is None:
-            shown = key[0] if len(key) == 1 else key
-            raise refusal(
-                ForeignTenant(
-                    f"{', '.join(map(str, link.columns))} = {shown!r} points to no row of {link.table.fullname!r} in "
-                    "this scope: it is missing or another tenant's. Load or insert the row in this scope first."
-                )
+        _look_up_one(link, key, connection)
+    return seen & wanted
+
+
+def _look_up_one(link: Link, key: Key, connection: Connection) -> None:
+    if connection.execute(_rows_of(link, [key])).first() is None:
+        shown = key[0] if len(key) == 1 else key
+        raise refusal(
+            ForeignTenant(
+                f"{', '.join(map(str, link.columns))} = {shown!r} points to no row of {link.table.fullname!r} in "
+                "this scope: it is missing or another tenant's. Load or insert the row in this scope first."
             )
-    pin.known.setdefault(link.parents, set()).update(seen)
+        )
 
 
 def _rows_of(link: Link, keys: Sequence[tuple[Any, ...]]) -> Any:

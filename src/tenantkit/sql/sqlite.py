@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["prepare_sqlite"]
+__all__ = ["begin_writing", "prepare_sqlite"]
 
 _BEGIN: Final = "BEGIN IMMEDIATE"
 
@@ -39,14 +39,15 @@ def _on_execute(
     connection: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: object
 ) -> None:
     if context is None or context.is_crud or context.is_text or context.isddl or not context.compiled:
-        _begin(connection)
+        begin_writing(connection)
 
 
 def _on_savepoint(connection: Any, _name: str) -> None:
-    _begin(connection)
+    begin_writing(connection)
 
 
-def _begin(connection: Any) -> None:
+def begin_writing(connection: Any) -> None:
+    """Begin a connection's transaction as a writer, unless it has begun; waits for other writers."""
     pooled, driver = connection.connection, connection.dialect.loaded_dbapi
     if pooled.driver_connection.in_transaction:
         return

@@ -10,10 +10,10 @@ from sqlalchemy import event
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from tenantkit import current
+from tenantkit import Scope, current
 from tenantkit.adapters.asgi import TenancyMiddleware
 from tenantkit.adapters.fastapi import Tenancy
-from tenantkit.core.scope import current_or_none
+from tenantkit.core.scope import current_or_none, enter
 from tenantkit.exceptions import ConfigurationError, PermissionDenied
 from tenantkit.resolution import Named, agree
 from tests.adapters.asgi.service import call
@@ -125,6 +125,18 @@ def test_a_meter_that_nobody_named(desk):
     _, tenancy = app_with(desk)
     with pytest.raises(ConfigurationError, match="no meter 'documnets'"):
         tenancy.consumes("documnets")
+
+
+def test_a_public_path_is_in_no_scope(desk):
+    """A server that hands a connection's context on from one request to the next hands on no scope to a public path."""
+    app, _ = app_with(desk)
+    app.get("/open")(lambda: {"scope": None if current_or_none() is None else "somebody's"})
+
+    async def send():
+        with enter(Scope(desk.tenants["acme"])):
+            return await call(app, "GET", "/open")
+
+    assert {"scope": None} == json.loads(desk.portal.call(send).body)
 
 
 def test_an_error_of_ones_own(desk):
