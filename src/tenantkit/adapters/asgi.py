@@ -37,6 +37,7 @@ ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 _BEARER: Final = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _ERROR_STATUS: Final = 400
+_BODY: Final = ("http.response.body", "http.response.pathsend")
 ERROR_KEY: Final = "tenantkit.error"
 SEAT_KEY: Final = "tenantkit.seat"
 
@@ -62,13 +63,12 @@ class TenancyMiddleware:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] in ("http", "websocket"):
-            scope.setdefault("state", {})["tenantkit"] = (
-                self._kit
-            )  # on public paths too: there it says what is missing
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif scope["path"] in self._public:
+            return
+        # on public paths too: there the kit says what is missing
+        scope.setdefault("state", {})["tenantkit"] = self._kit
+        if scope["path"] in self._public:
             with outside():  # servers hand the context of a connection's last request on to its next one
                 await self._app(scope, receive, send)
         else:
@@ -152,8 +152,7 @@ class _Exchange:
                 return
             message = {**message, "headers": [*message.get("headers", ()), *self._answer_headers()]}
         await self._send(message)
-        is_last = message["type"] == "http.response.pathsend" or message["type"] == "http.response.body"
-        if is_last and not message.get("more_body"):
+        if message["type"] in _BODY and not message.get("more_body"):
             self._is_answered = self._status is not None and self._status < _ERROR_STATUS
 
     async def _replace(self, error: TenantKitError) -> None:
