@@ -13,13 +13,13 @@ from tests.leaks.schema import Currency
 @attack(alone=False)
 def shared_insert(session: Session, at: View) -> None:
     """No scope adds a row that all tenants would see."""
-    session.execute(insert(Currency).values(code="XXX", name=at.own.say("coin")))
+    session.execute(insert(Currency).values(code="ZZZ", name=at.own.say("coin")))
 
 
 @attack(alone=False)
 def shared_insert_many(session: Session, at: View) -> None:
     """Several rows are no other case."""
-    session.execute(insert(Currency), [{"code": code, "name": at.own.say("coin")} for code in ("XXX", "XXY")])
+    session.execute(insert(Currency), [{"code": code, "name": at.own.say("coin")} for code in ("ZZZ", "ZZY")])
 
 
 @attack(alone=False)
@@ -32,7 +32,7 @@ def shared_insert_from_select(session: Session, at: View) -> None:
 @attack(alone=False)
 def shared_add(session: Session, at: View) -> None:
     """An object of a shared class is not flushed."""
-    session.add(Currency(code="XXX", name=at.own.say("coin")))
+    session.add(Currency(code="ZZZ", name=at.own.say("coin")))
     session.flush()
 
 
@@ -80,4 +80,4 @@ def shared_update_in_cte(session: Session, at: View) -> None:
 @attack(alone=False)
 def shared_bulk(session: Session, at: View) -> None:
     """The bulk operations end in the same place."""
-    session.bulk_insert_mappings(Currency, [{"code": "XXX", "name": at.own.say("coin")}])
+    session.bulk_insert_mappings(Currency, [{"code": "ZZZ", "name": at.own.say("coin")}])
