@@ -1,6 +1,8 @@
 """The sessions of a kit: one per scope, closed with it, committed by the caller."""
 
+import asyncio
 import gc
+import threading
 
 import pytest
 from sqlalchemy import Column, MetaData, String, Table, create_engine, delete, event, insert, select, update
@@ -154,6 +156,14 @@ async def test_an_error_with_an_async_session_is_not_hidden(kit, acme):
         await kit.adispose()
         opened.clear()
         gc.collect()
+        await _threads_of_aiosqlite_end()
+
+
+async def _threads_of_aiosqlite_end():
+    """Wait for threads whose connection was thrown away; their last word is for the loop, which must still be there."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 20)
 
 
 async def test_leaving_with_an_async_session_says_how(kit, acme):
@@ -363,7 +373,9 @@ def test_a_writable_shared_table(tmp_path):
     metadata = MetaData()
     tag = Table("tag", metadata, Column("name", String(9), primary_key=True), info=shared(writable=True))
     url = f"sqlite:///{tmp_path / 'tags.db'}"
-    metadata.create_all(create_engine(url))
+    owner = create_engine(url)
+    metadata.create_all(owner)
+    owner.dispose()
     engine = scope_engine(url, metadata=metadata)
     for number, slug in enumerate(["acme", "bolt"]):
         with ScopedSession(engine, scope=Scope(Tenant(number, slug))) as session:

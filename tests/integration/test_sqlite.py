@@ -21,9 +21,10 @@ async def test_connections_are_set_up(hands, kit, acme):
         ]
         assert ["wal", 1] == found
         assert 30_000 == connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-    assert (
-        "wal" == create_engine(kit.owner_engine.url).connect().exec_driver_sql("PRAGMA journal_mode").scalar()
-    )
+    bare = create_engine(kit.owner_engine.url)
+    with bare.connect() as connection:
+        assert "wal" == connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    bare.dispose()
 
 
 def test_two_writers_queue(kit, acme):
