@@ -103,6 +103,20 @@ def test_a_guard_says_farewell(home):
     assert ("ä\r\n".encode("latin-1"), False, False) == (words, thread.is_alive(), home.exists())
 
 
+def test_a_home_made_anew_is_left_alone(home, monkeypatch):
+    """Who moves in while a guard clears up keeps the new home."""
+    delete, arrivals = guard.shutil.rmtree, iter([home])
+
+    def moving_in_meanwhile(path, **options):
+        delete(path, **options)
+        for new in arrivals:
+            new.mkdir()
+
+    monkeypatch.setattr(guard.shutil, "rmtree", moving_in_meanwhile)
+    guard.clear(str(home))
+    assert [home] == list(home.parent.iterdir())
+
+
 def test_a_guard_starts_by_leaving_its_starter(home, monkeypatch):
     """A guard reads its plan, and its first process ends, so that the starter need not wait for the second."""
     plan = plan_for(home)

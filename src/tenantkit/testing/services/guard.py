@@ -180,11 +180,18 @@ def bid_farewell(farewell: tuple[str, int, str]) -> None:
 
 
 def clear(home: str) -> None:
-    """Delete the home; again, if a dying child of the server was still writing into it."""
+    """
+    Delete the home; again, if a dying child of the server was still writing into it.
+
+    It loses its name first, since somebody may move into a new one of that name at once.
+    """
+    gone = f"{home}.gone-{os.getpid()}"
+    with contextlib.suppress(FileNotFoundError):
+        Path(home).rename(gone)
     deadline = time.monotonic() + PATIENCE
-    while os.path.lexists(home) and time.monotonic() < deadline:
-        shutil.rmtree(home, ignore_errors=True)
-        time.sleep(0 if not os.path.lexists(home) else INTERVAL)
+    while os.path.lexists(gone) and time.monotonic() < deadline:
+        shutil.rmtree(gone, ignore_errors=True)
+        time.sleep(0 if not os.path.lexists(gone) else INTERVAL)
 
 
 def guard(plan: Plan) -> None:
