@@ -11,8 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.canary import check_hooks
-from tenantkit.isolation.compiler import ScopedCompiler, ScopedPreparer, ScopedTypeCompiler
-from tenantkit.isolation.execution import ScopedContext, ScopedDialect
+from tenantkit.isolation.hooks import (
+    ScopedCompiler,
+    ScopedContext,
+    ScopedDialect,
+    ScopedPreparer,
+    ScopedTypeCompiler,
+)
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
 from tenantkit.sql.sqlite import prepare_sqlite

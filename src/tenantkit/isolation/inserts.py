@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.util import immutabledict
 
 from tenantkit.exceptions import StatementRefused
-from tenantkit.isolation.pin import refusal
+from tenantkit.isolation.refusals import refusal
 from tenantkit.isolation.registry import Entry, Link, Registry
 from tenantkit.isolation.writes import (
     MISSING,

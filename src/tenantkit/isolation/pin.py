@@ -7,16 +7,15 @@ It is no execution option and not in ``session.info``: what a caller can name, a
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DontWrapMixin
 
 from tenantkit.core.scope import Scope, current_or_none
-from tenantkit.exceptions import IsolationError, ScopeChanged, ScopeRequired
+from tenantkit.exceptions import ScopeChanged, ScopeRequired
+from tenantkit.isolation.refusals import refusal
 from tenantkit.isolation.registry import Registry
 
-__all__ = ["Pin", "forget", "pin_of", "refusal"]
+__all__ = ["Pin", "forget", "pin_of"]
 
 _ATTRIBUTE: Final = "_tenantkit_pin"
-_unwrapped: dict[type, type] = {}
 
 
 class Pin:
@@ -88,20 +87,3 @@ def forget(connection: Connection) -> None:
     pin = getattr(connection, _ATTRIBUTE, None)
     if pin is not None:
         pin.known.clear()
-
-
-def refusal(error: IsolationError) -> IsolationError:
-    """
-    Return the error so that SQLAlchemy lets it pass: inside an execution context it would become StatementError.
-
-    ``exceptions`` imports nothing, so the mix-in is added here.
-    """
-    kind = type(error)
-    if not issubclass(kind, DontWrapMixin):
-        bare = _unwrapped.get(kind)
-        if bare is None:
-            bare = _unwrapped[kind] = type(
-                kind.__name__, (kind, DontWrapMixin), {"__module__": kind.__module__, "public_class": kind}
-            )
-        error.__class__ = bare
-    return error

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy.sql import quoted_name
 
 from tenantkit.exceptions import IsolationError, StatementRefused
-from tenantkit.isolation.pin import refusal
+from tenantkit.isolation.refusals import refusal
 
 __all__ = [
     "check_function",

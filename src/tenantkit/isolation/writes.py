@@ -17,7 +17,8 @@ from sqlalchemy.sql import ColumnElement, coercions, roles
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Null
 
 from tenantkit.exceptions import ForeignTenant, StatementRefused
-from tenantkit.isolation.pin import Pin, refusal
+from tenantkit.isolation.pin import Pin
+from tenantkit.isolation.refusals import refusal
 from tenantkit.isolation.registry import Entry, Link, Stamp
 from tenantkit.sql.sqlite import begin_writing
 

@@ -4,8 +4,7 @@ The hooks into SQLAlchemy's execution: the connection's pin fills the parameters
 Like the compiler's (:mod:`compiler`) these are not public; a canary and the leak matrix watch them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -13,14 +12,14 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 
 from tenantkit.isolation import raw_sql
-from tenantkit.isolation.compiler import statement_refused
-from tenantkit.isolation.pin import Pin, forget, pin_of, refusal
-from tenantkit.isolation.registry import Registry
+from tenantkit.isolation.hooks.dialect import is_own_call
+from tenantkit.isolation.hooks.fetching import GuardedFetch
+from tenantkit.isolation.pin import Pin, pin_of
+from tenantkit.isolation.refusals import refusal, statement_refused
 from tenantkit.isolation.writes import WritePlan
 
-__all__ = ["ScopedContext", "ScopedDialect"]
+__all__ = ["ScopedContext"]
 
-_OWN_CALL: Final = "_tenantkit_dialect_call"
 _SAVEPOINT_CLAUSES: Final = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 
 
@@ -47,7 +46,7 @@ class ScopedContext:
         *rest: Any,
         **kw: Any,
     ) -> Any:
-        if getattr(connection, _OWN_CALL, False) and isinstance(compiled.statement, _SAVEPOINT_CLAUSES):
+        if is_own_call(connection) and isinstance(compiled.statement, _SAVEPOINT_CLAUSES):
             return super()._init_compiled(  # type: ignore[misc]
                 dialect, connection, dbapi_connection, execution_options, compiled, parameters, *rest, **kw
             )
@@ -76,7 +75,7 @@ class ScopedContext:
 
     @classmethod
     def _init_statement(cls, dialect: Any, connection: Any, *args: Any, **kw: Any) -> Any:
-        if not getattr(connection, _OWN_CALL, False):
+        if not is_own_call(connection):
             pin_of(connection)
             raise statement_refused(
                 "Driver SQL is not scoped. Use SQLAlchemy expressions, or vouch(text(...), reason) for raw SQL."
@@ -138,101 +137,3 @@ def _refuse_reserved(parameters: Any, pin: Pin) -> None:
             raise statement_refused(
                 f"The parameter {min(reserved)!r} was given, which is filled from the scope. Name yours otherwise."
             )
-
-
-class GuardedFetch:
-    """A cursor strategy that compares the ambient scope with the pin before it hands out rows."""
-
-    __slots__ = ("_inner", "_pin")
-    alternate_cursor_description = None
-
-    def __init__(self, inner: Any, pin: Pin) -> None:
-        self._inner = inner
-        self._pin = pin
-
-    @classmethod
-    def guard(cls, result: Any, pin: Pin) -> None:
-        """Wrap the strategy of a result that still has rows to fetch."""
-        if not result._soft_closed and not isinstance(result.cursor_strategy, cls):
-            result.cursor_strategy = cls(result.cursor_strategy, pin)
-
-    def fetchone(self, *args: Any, **kw: Any) -> Any:
-        self._pin.check_ambient()
-        return self._inner.fetchone(*args, **kw)
-
-    def fetchmany(self, *args: Any, **kw: Any) -> Any:
-        self._pin.check_ambient()
-        return self._inner.fetchmany(*args, **kw)
-
-    def fetchall(self, *args: Any, **kw: Any) -> Any:
-        self._pin.check_ambient()
-        return self._inner.fetchall(*args, **kw)
-
-    def yield_per(self, result: Any, *args: Any, **kw: Any) -> None:
-        self._inner.yield_per(result, *args, **kw)
-        self.guard(result, self._pin)
-
-    def soft_close(self, *args: Any, **kw: Any) -> None:
-        self._inner.soft_close(*args, **kw)
-
-    def hard_close(self, *args: Any, **kw: Any) -> None:
-        self._inner.hard_close(*args, **kw)
-
-    def handle_exception(self, *args: Any, **kw: Any) -> Any:
-        return self._inner.handle_exception(*args, **kw)
-
-
-class ScopedDialect:
-    """Dialect: its own calls of driver SQL are let through, and a rolled back savepoint forgets known rows."""
-
-    tenantkit_registry: Registry
-
-    @classmethod
-    def get_dialect_cls(cls, _url: Any) -> Any:
-        return cls
-
-    @classmethod
-    def get_async_dialect_cls(cls, _url: Any) -> Any:
-        return cls  # the class was made from the async one
-
-    def initialize(self, connection: Any) -> None:
-        with _own_call(connection):
-            super().initialize(connection)  # type: ignore[misc]
-
-    def do_begin_twophase(self, connection: Any, xid: Any) -> None:
-        with _own_call(connection):
-            super().do_begin_twophase(connection, xid)  # type: ignore[misc]
-
-    def do_prepare_twophase(self, connection: Any, xid: Any) -> None:
-        with _own_call(connection):
-            super().do_prepare_twophase(connection, xid)  # type: ignore[misc]
-
-    def do_commit_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
-        with _own_call(connection):
-            super().do_commit_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
-
-    def do_rollback_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
-        with _own_call(connection):
-            super().do_rollback_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
-
-    def do_savepoint(self, connection: Any, name: Any) -> None:
-        with _own_call(connection):  # a session that joins a transaction sets one before it is pinned
-            super().do_savepoint(connection, name)  # type: ignore[misc]
-
-    def do_release_savepoint(self, connection: Any, name: Any) -> None:
-        with _own_call(connection):
-            super().do_release_savepoint(connection, name)  # type: ignore[misc]
-
-    def do_rollback_to_savepoint(self, connection: Any, name: Any) -> None:
-        forget(connection)
-        with _own_call(connection):
-            super().do_rollback_to_savepoint(connection, name)  # type: ignore[misc]
-
-
-@contextmanager
-def _own_call(connection: Any) -> Iterator[None]:
-    setattr(connection, _OWN_CALL, True)
-    try:
-        yield
-    finally:
-        delattr(connection, _OWN_CALL)

@@ -1,0 +1,73 @@
+"""The hooks into a dialect: driver SQL that it issues itself is let through."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from tenantkit.isolation.pin import forget
+from tenantkit.isolation.registry import Registry
+
+__all__ = ["ScopedDialect", "is_own_call"]
+
+_OWN_CALL: Final = "_tenantkit_dialect_call"
+
+
+class ScopedDialect:
+    """Dialect: its own calls of driver SQL are let through, and a rolled back savepoint forgets known rows."""
+
+    tenantkit_registry: Registry
+
+    @classmethod
+    def get_dialect_cls(cls, _url: Any) -> Any:
+        return cls
+
+    @classmethod
+    def get_async_dialect_cls(cls, _url: Any) -> Any:
+        return cls  # the class was made from the async one
+
+    def initialize(self, connection: Any) -> None:
+        with _own_call(connection):
+            super().initialize(connection)  # type: ignore[misc]
+
+    def do_begin_twophase(self, connection: Any, xid: Any) -> None:
+        with _own_call(connection):
+            super().do_begin_twophase(connection, xid)  # type: ignore[misc]
+
+    def do_prepare_twophase(self, connection: Any, xid: Any) -> None:
+        with _own_call(connection):
+            super().do_prepare_twophase(connection, xid)  # type: ignore[misc]
+
+    def do_commit_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
+        with _own_call(connection):
+            super().do_commit_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
+
+    def do_rollback_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
+        with _own_call(connection):
+            super().do_rollback_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
+
+    def do_savepoint(self, connection: Any, name: Any) -> None:
+        with _own_call(connection):  # a session that joins a transaction sets one before it is pinned
+            super().do_savepoint(connection, name)  # type: ignore[misc]
+
+    def do_release_savepoint(self, connection: Any, name: Any) -> None:
+        with _own_call(connection):
+            super().do_release_savepoint(connection, name)  # type: ignore[misc]
+
+    def do_rollback_to_savepoint(self, connection: Any, name: Any) -> None:
+        forget(connection)
+        with _own_call(connection):
+            super().do_rollback_to_savepoint(connection, name)  # type: ignore[misc]
+
+
+def is_own_call(connection: Any) -> bool:
+    """Whether the dialect itself is speaking on a connection."""
+    return bool(getattr(connection, _OWN_CALL, False))
+
+
+@contextmanager
+def _own_call(connection: Any) -> Iterator[None]:
+    setattr(connection, _OWN_CALL, True)
+    try:
+        yield
+    finally:
+        delattr(connection, _OWN_CALL)

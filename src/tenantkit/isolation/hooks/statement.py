@@ -1,0 +1,56 @@
+"""What the hooks of the statement compiler know of the compiler that they are mixed into, and share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BindParameter
+
+from tenantkit.isolation import raw_sql
+from tenantkit.isolation.refusals import statement_refused
+from tenantkit.isolation.registry import Registry
+from tenantkit.isolation.writes import WritePlan
+
+__all__ = ["COVERED", "Statement"]
+
+COVERED: Final = "tenantkit_covered"
+
+
+class Statement:
+    """One statement while it is compiled."""
+
+    dialect: Any
+    stack: list[dict[str, Any]]
+    bind_names: Mapping[BindParameter[Any], str]
+    column_keys: Sequence[str] | None
+    process: Any
+    ctes: Any
+    _within_exec_param_key_getter: Any
+    _truncate_bindparam: Any
+
+    @property
+    def registry(self) -> Registry:
+        """What is known of the tables."""
+        return self.dialect.tenantkit_registry  # type: ignore[no-any-return]
+
+    @property
+    def write_plan(self) -> WritePlan | None:
+        """What is to be checked when the statement is executed, if it writes."""
+        return self.__dict__.get("_write_plan")
+
+    def _plan(self) -> WritePlan:
+        plan: WritePlan = self.__dict__.setdefault("_write_plan", WritePlan())
+        return plan
+
+    def _check_elements(self, statement: Any) -> None:
+        for element in visitors.iterate(statement):
+            raw_sql.check_elements(element, self.registry.elements)
+
+    def _check_hints(self, statement: Any) -> None:
+        names = ("*", self.dialect.name)
+        hints = [text for (_, dialect), text in getattr(statement, "_hints", {}).items() if dialect in names]
+        hints += [text for dialect, text in getattr(statement, "_statement_hints", ()) if dialect in names]
+        if hints:
+            raise statement_refused(
+                f"The hint {hints[0][:80]!r} is raw SQL. Leave hints out of scoped statements."
+            )

@@ -1,0 +1,31 @@
+"""Refusals that come out of SQLAlchemy as what they are."""
+
+from sqlalchemy.exc import DontWrapMixin
+
+from tenantkit.exceptions import IsolationError, StatementRefused
+
+__all__ = ["refusal", "statement_refused"]
+
+_unwrapped: dict[type, type] = {}
+
+
+def refusal(error: IsolationError) -> IsolationError:
+    """
+    Return the error so that SQLAlchemy lets it pass: inside an execution context it would become StatementError.
+
+    ``exceptions`` imports nothing, so the mix-in is added here.
+    """
+    kind = type(error)
+    if not issubclass(kind, DontWrapMixin):
+        bare = _unwrapped.get(kind)
+        if bare is None:
+            bare = _unwrapped[kind] = type(
+                kind.__name__, (kind, DontWrapMixin), {"__module__": kind.__module__, "public_class": kind}
+            )
+        error.__class__ = bare
+    return error
+
+
+def statement_refused(message: str) -> IsolationError:
+    """Return a refusal of a statement."""
+    return refusal(StatementRefused(message))
