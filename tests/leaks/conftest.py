@@ -22,11 +22,31 @@ def postgres_database():
         yield database
 
 
+@contextmanager
+def mariadb_database():
+    """A MariaDB database of its own, where there is such a server."""
+    from tenantkit.testing.services import find_mariadb
+
+    tried = []
+    server = find_mariadb(tried=tried)
+    if server is None:
+        pytest.skip(f"no MariaDB server here: {'; '.join(tried)}")
+    with server, server.database() as database:
+        yield database
+
+
 @pytest.fixture(scope="session")
-def plain_postgres_url():
-    """The owner's URL of a database for plain engines."""
-    with postgres_database() as database:
-        yield database.owner_url
+def plain_url():
+    """Give the owner's URL of a new database for plain engines."""
+    with ExitStack() as stack:
+
+        def url(dialect):
+            if dialect == "sqlite":
+                return "sqlite://"
+            made = mariadb_database() if dialect == "mariadb" else postgres_database()
+            return stack.enter_context(made).owner_url
+
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +71,11 @@ def _urls(name, tmp_path_factory):
         path = tmp_path_factory.mktemp("leaks") / "leaks.db"
         yield f"sqlite:///{path}", f"sqlite:///{path}", f"sqlite+aiosqlite:///{path}"
         return
-    with postgres_database() as database:
+    with mariadb_database() if name == "mariadb" else postgres_database() as database:
         app_url = database.app_url
-        async_url = app_url.replace("+psycopg", "+asyncpg") if name == "asyncpg" else app_url
+        async_url = app_url.replace("+pymysql", "+aiomysql")
+        if name == "asyncpg":
+            async_url = app_url.replace("+psycopg", "+asyncpg")
         yield database.owner_url, app_url, async_url
 
 

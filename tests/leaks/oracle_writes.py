@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from sqlalchemy import bindparam, delete, exists, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Insert, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from tests.leaks.oracle import INTEGERS, WORDS, Composer, Named, Source
 from tests.leaks.oracle_tables import (
@@ -60,7 +60,7 @@ class Writer(Composer):
 
     def returned(self, statement: Any, source: Source) -> Any:
         """Let a statement return some columns, or not."""
-        if not self.often(3):
+        if not self.often(3) or (self.dialect == "mariadb" and not isinstance(statement, Insert)):
             return statement
         return statement.returning(*(column.expression for column in source.columns))
 
@@ -171,17 +171,30 @@ class Writer(Composer):
         """INSERT .. ON CONFLICT over rows of which some are there already."""
         table = self.one([planes, crew])
         into, source = self.target(table)
+        if self.dialect == "mariadb":
+            return self.upsert_of_mariadb(table, into)
         inserting = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self.dialect]
-        rows = self.new_rows(table)
-        if self.own.size:
-            rows[0]["id"] = self.one(self.own.ids((self.own.size + 1) // 2))
-        statement = inserting(into).values(rows)
+        statement = inserting(into).values(self.some_old(table))
         name = next(iter(WRITABLE[table.name]))
         if self.often(3):
             return self.returned(statement.on_conflict_do_nothing(), source)
         changed = {name: self.one([statement.excluded[name], self.draw(INTEGERS)])}
         where = self.predicate(source.columns, 0) if self.often(3) else None
         return statement.on_conflict_do_update(index_elements=["id"], set_=changed, where=where)
+
+    def upsert_of_mariadb(self, table: Any, into: Any) -> Any:
+        """INSERT .. ON DUPLICATE KEY UPDATE over rows of which some are there already."""
+        statement = mysql.insert(into).values(self.some_old(table))
+        name = next(iter(WRITABLE[table.name]))
+        changed = [statement.inserted[name], func.coalesce(statement.inserted[name], self.draw(INTEGERS))]
+        return statement.on_duplicate_key_update({name: self.one([*changed, self.draw(INTEGERS)])})
+
+    def some_old(self, table: Any) -> list[dict[str, Any]]:
+        """Rows of which the first is there already, if there can be any."""
+        rows = self.new_rows(table)
+        if self.own.size:
+            rows[0]["id"] = self.one(self.own.ids((self.own.size + 1) // 2))
+        return rows
 
     def many(self) -> tuple[Any, list[dict[str, Any]]]:
         """UPDATE or INSERT by executemany."""

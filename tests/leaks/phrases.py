@@ -51,5 +51,5 @@ def forged(kind: type, /, **attributes: Any) -> Any:
 
 def all_memos(at: View) -> str:
     """A subquery, as text, over the rows of both tenants."""
-    names = {"sqlite": "group_concat(memo)", "postgresql": "string_agg(memo, ',')"}
-    return f"(SELECT {names[at.dialect]} FROM ledger)"
+    joined = "string_agg(memo, ',')" if at.dialect == "postgresql" else "group_concat(memo)"
+    return f"(SELECT {joined} FROM ledger)"

@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 from tenantkit.exceptions import IsolationError
 from tests.leaks.world import Side
 
-ALL = ("sqlite", "postgresql")
+ALL = ("sqlite", "postgresql", "mariadb")
 SQLITE = ("sqlite",)
 POSTGRES = ("postgresql",)
+MARIADB = ("mariadb",)
+NOT_MARIADB = (*SQLITE, *POSTGRES)
 
 
 class Kind(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -36,7 +36,9 @@ from tenantkit.isolation import TenantScoped, scoped_by, scoped_through, shared
 
 
 class Base(DeclarativeBase):
-    """The declarative base of the host."""
+    """The declarative base of the host; MariaDB wants a length of each text."""
+
+    type_annotation_map: ClassVar = {str: String(200)}
 
 
 class Currency(Base):
@@ -292,7 +294,7 @@ ledger = Table(
     Base.metadata,
     Column("id", Uuid, primary_key=True),
     Column("org_id", Uuid, nullable=False),
-    Column("memo", String, nullable=False),
+    Column("memo", String(200), nullable=False),
     Column("amount", Integer, nullable=False),
     info=scoped_by("org_id"),
 )
@@ -316,14 +318,14 @@ tickets = Table(
     Column(
         "number", Integer, primary_key=True, default=select(func.count(ledger.c.id) + 1).scalar_subquery()
     ),
-    Column("subject", String, nullable=False),
+    Column("subject", String(200), nullable=False),
     info=scoped_by("org_id"),
 )
 
 
 STRAYS = MetaData()
 payroll = Table(
-    "payroll", STRAYS, Column("id", Uuid, primary_key=True), Column("name", String, nullable=False)
+    "payroll", STRAYS, Column("id", Uuid, primary_key=True), Column("name", String(200), nullable=False)
 )
 VAULT = "vault"
 

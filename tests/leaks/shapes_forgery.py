@@ -242,7 +242,7 @@ def attack_14_translate_map(session: Session, at: View) -> object:
 @attack(inert="the second name is the first one's")
 def attack_14_translate_map_of_sqlite(session: Session, at: View) -> object:
     """A statement may not choose another schema, whatever it is called."""
-    here = {"sqlite": "main", "postgresql": "public"}[at.dialect]
+    here = {"sqlite": "main", "postgresql": "public"}.get(at.dialect, at.engine.url.database)
     options = {"schema_translate_map": {None: here}}
     return len(session.execute(select(documents.c.title), execution_options=options).all())
 

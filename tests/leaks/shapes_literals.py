@@ -40,9 +40,20 @@ except ImportError:  # SQLAlchemy 2.0
 
 from tenantkit.exceptions import IsolationError
 from tests.leaks.phrases import all_memos
-from tests.leaks.registry import POSTGRES, SQLITE, Answer, View, attack, innocent, read, same, stored
+from tests.leaks.registry import (
+    NOT_MARIADB,
+    POSTGRES,
+    SQLITE,
+    Answer,
+    View,
+    attack,
+    innocent,
+    read,
+    same,
+    stored,
+)
 from tests.leaks.schema import Comment, Document, Project, Tag, Task, TaskDetail, task_tags
-from tests.leaks.shapes_upsert import upsert
+from tests.leaks.shapes_upsert import settle, upsert
 
 documents, tasks, details = Document.__table__, Task.__table__, TaskDetail.__table__
 
@@ -126,8 +137,8 @@ def _appended(element: Appended, compiler: Any, **kw: Any) -> str:
 
 def all_memos_of(dialect: str) -> str:
     """A subquery, as text, over the rows of both tenants."""
-    names = {"sqlite": "group_concat(memo)", "postgresql": "string_agg(memo, ',')"}
-    return f"(SELECT {names[dialect]} FROM ledger)"
+    joined = "string_agg(memo, ',')" if dialect == "postgresql" else "group_concat(memo)"
+    return f"(SELECT {joined} FROM ledger)"
 
 
 class everyone(GenericFunction[str]):  # noqa: N801 - the name of a function
@@ -255,9 +266,7 @@ def link_by_literal_in_upsert(session: Session, at: View) -> None:
     """A foreign key that is rendered late moves no row in an upsert."""
     row = {"id": at.own.id("document", 94), "title": at.own.say("x"), "path": at.own.say("/draft"), "size": 1}
     changed = {"project_id": _late(at, "project")}
-    session.execute(
-        upsert(at, documents).values(**row).on_conflict_do_update(index_elements=["path"], set_=changed)
-    )
+    session.execute(settle(upsert(at, documents).values(**row), ["path"], changed))
 
 
 @attack(IsolationError, StaleDataError, quiet=True)
@@ -363,7 +372,7 @@ def autocommit(session: Session, at: View) -> list[Any]:
     return [same(found, at.own.says("charter", "notes", "draft")), stored(changed, [3])]
 
 
-@innocent()
+@innocent(dialects=NOT_MARIADB)
 def update_of_alias(session: Session, at: View) -> list[Any]:
     """An UPDATE and a DELETE of an alias touch own rows."""
     session.execute(update(documents.alias("d")).values(state="x"))

@@ -11,7 +11,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from tenantkit.exceptions import IsolationError
 from tests.leaks.phrases import done, states
-from tests.leaks.registry import POSTGRES, View, attack, innocent, read, same, stored
+from tests.leaks.registry import NOT_MARIADB, POSTGRES, View, attack, innocent, read, same, stored
 from tests.leaks.schema import (
     Comment,
     Document,
@@ -82,14 +82,14 @@ def update_foreign_id(session: Session, at: View) -> list[Any]:
     return [same(session.execute(statement).rowcount, 0)]
 
 
-@innocent()
+@innocent(dialects=NOT_MARIADB)
 def update_returning(session: Session, at: View) -> list[Any]:
     """A Core UPDATE returns own rows."""
     statement = documents.update().values(state=done(at)).returning(documents.c.title)
     return [same(session.scalars(statement), at.own.says("charter", "notes", "draft"))]
 
 
-@innocent()
+@innocent(dialects=NOT_MARIADB)
 def attack_07_update_returning_entities(session: Session, at: View) -> list[Any]:
     """An ORM UPDATE returns own entities."""
     found = session.scalars(update(Document).values(state=done(at)).returning(Document)).all()

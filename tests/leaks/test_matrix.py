@@ -14,7 +14,7 @@ for path in sorted(Path(__file__).parent.glob("shapes_*.py")):
     import_module(f"tests.leaks.{path.stem}")
 
 ROLES = {"own": (WORLD.acme, WORLD.bolt), "foreign": (WORLD.bolt, WORLD.acme)}
-PLACES = ("sqlite", "postgresql")
+PLACES = ("sqlite", "postgresql", "mariadb")
 
 
 def rows(place, shapes=None):

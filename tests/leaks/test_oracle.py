@@ -17,7 +17,7 @@ from sqlalchemy.sql.selectable import SelectBase
 
 from tenantkit import Scope, Tenant
 from tenantkit.isolation import ScopedSession, scope_engine
-from tests.leaks.conftest import ORACLE, postgres_database
+from tests.leaks.conftest import ORACLE, mariadb_database, postgres_database
 from tests.leaks.oracle import selects
 from tests.leaks.oracle_tables import CARRIERS, TABLES, fill, metadata, owners
 from tests.leaks.oracle_writes import writes
@@ -26,9 +26,9 @@ from tests.leaks.places import relaxed
 SEED = int(os.environ.get("TENANTKIT_ORACLE_SEED", secrets.randbelow(2**32)))
 EXAMPLES = {
     name: int(os.environ.get("TENANTKIT_ORACLE_EXAMPLES", n))
-    for name, n in (("sqlite", 500), ("postgresql", 200))
+    for name, n in (("sqlite", 500), ("postgresql", 200), ("mariadb", 200))
 }
-FULL_JOINS = sqlite3.sqlite_version_info >= (3, 39)
+FULL_JOINS = {"sqlite": sqlite3.sqlite_version_info >= (3, 39), "postgresql": True, "mariadb": False}
 MOST_INVALID = 0.1
 AS_MANY = 100  # more than half of them differ; with a fifth of that number, too few did once
 EXPECTED_DIFFERENCES = 0.2
@@ -123,13 +123,14 @@ def prepare(url, only=None):
     copied.create_all(engine)
     with engine.begin() as connection:
         fill(connection, only)
-        connection.execute(
-            text("ANALYZE")
-        )  # without statistics PostgreSQL compiles plans for tables of ten rows
+        if (
+            engine.dialect.name != "mariadb"
+        ):  # without statistics PostgreSQL compiles plans for tables of ten rows
+            connection.execute(text("ANALYZE"))
     return engine
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
 def worlds(request, tmp_path_factory):
     """The databases of one dialect."""
     with ExitStack() as stack:
@@ -138,7 +139,8 @@ def worlds(request, tmp_path_factory):
             if request.param == "sqlite":
                 url = f"sqlite:///{tmp_path_factory.mktemp('oracle') / name}.db"
                 return url, url
-            database = stack.enter_context(postgres_database())
+            made = mariadb_database() if request.param == "mariadb" else postgres_database()
+            database = stack.enter_context(made)
             return database.owner_url, database.app_url
 
         owner_url, app_url = urls("all")
@@ -158,7 +160,7 @@ def drawn(dialect, wanted):
     @st.composite
     def both(draw):
         own = draw(st.sampled_from(CARRIERS))
-        full = FULL_JOINS or dialect != "sqlite"
+        full = FULL_JOINS[dialect]
         if wanted == "selects":
             return own, draw(selects(dialect, full)), None
         return own, *draw(writes(dialect, own, full))

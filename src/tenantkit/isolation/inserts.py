@@ -133,7 +133,7 @@ def _is_stamped(column: Any, registry: Registry) -> bool:
     return False
 
 
-def columns_of_set(entry: Entry, given: dict[Any, Any]) -> dict[Any, Any]:
+def columns_of_set(entry: Entry, given: Mapping[Any, Any]) -> dict[Any, Any]:
     """
     Return the SET of an upsert by column, plain values as binds whose names can be found again.
 
@@ -166,8 +166,8 @@ def is_inserted(value: Any, link: Link) -> bool:
     alias = getattr(value, "table", None)
     return (
         isinstance(alias, Alias)
-        and alias.name == "excluded"
-        and alias.element is link.columns[0].table
+        and alias.name in ("excluded", "inserted")
+        and alias.element == link.columns[0].table  # the ORM's is annotated
         and value.key == link.columns[0].key
     )
 

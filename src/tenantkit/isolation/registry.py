@@ -116,12 +116,21 @@ class Entry:
         """Whether rows are filtered at all."""
         return bool(self.conditions or self.parents)
 
-    def criteria(self, element: FromClause) -> list[ColumnElement[bool]]:
-        """Return the conditions for the table as it stands in a FROM clause: itself or an alias of it."""
+    def criteria(self, element: FromClause, stamped: FromClause | None = None) -> list[ColumnElement[bool]]:
+        """
+        Return the conditions for the table as it stands in a FROM clause: itself or an alias of it.
+
+        Args:
+            element: the table or alias.
+            stamped: a new row of the table, whose stamped columns are compared with instead of the scope's values.
+        """
         found: list[ColumnElement[bool]] = []
         for column, bind in self.conditions:
             own = column_of(element, column)
-            found.append(own.is_(None) if bind is None else own == bind)
+            if stamped is not None and any(column is stamp.column for stamp in self.stamps):
+                found.append(own == column_of(stamped, column))
+            else:
+                found.append(own.is_(None) if bind is None else own == bind)
         found += [
             link.in_sight([column_of(element, column) for column in link.columns]) for link in self.parents
         ]

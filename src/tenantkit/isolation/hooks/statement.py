@@ -23,6 +23,8 @@ class Statement:
     stack: list[dict[str, Any]]
     bind_names: Mapping[BindParameter[Any], str]
     column_keys: Sequence[str] | None
+    current_executable: Any
+    preparer: Any
     process: Any
     ctes: Any
     _within_exec_param_key_getter: Any
