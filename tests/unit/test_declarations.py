@@ -16,6 +16,7 @@ from sqlalchemy import (
     literal,
     table,
 )
+from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantkit import Scope, Tenant
@@ -88,6 +89,13 @@ def test_a_tenant_that_changes_by_itself_is_refused(metadata, options):
     """An UPDATE that says nothing of the tenant leaves it alone."""
     plain(metadata, "t", Column("owner", Integer, **options), info=scoped_by("owner"))
     assert "t.owner gets values by itself" in refused(metadata)
+
+
+@pytest.mark.parametrize("kind", [String(9, collation="nocase"), String(9, collation="RTRIM"), CITEXT()])
+def test_a_tenant_that_is_compared_loosely_is_refused(metadata, kind):
+    """Tenants whose ids differ in letter case or trailing spaces would be one."""
+    plain(metadata, "t", Column("owner", kind, nullable=False), info=scoped_by("owner"))
+    assert "t.owner compares texts loosely" in refused(metadata)
 
 
 def test_a_default_made_in_python_is_a_value(metadata):

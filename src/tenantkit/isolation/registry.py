@@ -11,19 +11,22 @@ from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKeyConstraint,
     MetaData,
     Select,
+    String,
     Table,
     exists,
     literal_column,
     or_,
     select,
 )
+from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapper
-from sqlalchemy.sql import ColumnElement, FromClause
-from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql import ColumnElement, FromClause, operators
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError, StatementRefused, UndeclaredTable
@@ -35,11 +38,19 @@ __all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "Entry", "Link", "OwnName", "Regi
 
 RESERVED_PREFIX: Final = "tenantkit_"
 PARENT_PREFIX: Final = "tenantkit_parent_"
+_LOOSE: Final = frozenset({"NOCASE", "RTRIM"})  # SQLite's; MariaDB's are made exact where they are compiled
 
 
 class ScopeBind(BindParameter[Any]):
     """A bound value that only the pin of a connection can fill."""
 
+    inherit_cache = True
+
+
+class SameText(BinaryExpression[Any]):
+    """Two texts that are the same letter by letter, also where a database compares texts more loosely."""
+
+    __visit_name__ = "same_text"
     inherit_cache = True
 
 
@@ -128,9 +139,9 @@ class Entry:
         for column, bind in self.conditions:
             own = column_of(element, column)
             if stamped is not None and any(column is stamp.column for stamp in self.stamps):
-                found.append(own == column_of(stamped, column))
+                found.append(_same(own, column_of(stamped, column)))
             else:
-                found.append(own.is_(None) if bind is None else own == bind)
+                found.append(own.is_(None) if bind is None else _same(own, bind))
         found += [
             link.in_sight([column_of(element, column) for column in link.columns]) for link in self.parents
         ]
@@ -147,6 +158,12 @@ class Entry:
                 "tenant column may be NULL. Give it a primary key or a NOT NULL tenant column."
             )
         return column_of(element, certain).is_(None)
+
+
+def _same(column: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[bool]:
+    if isinstance(column.type, String):
+        return SameText(column, value, operators.eq, type_=Boolean())
+    return column == value
 
 
 def column_of(element: FromClause, column: Column[Any]) -> ColumnElement[Any]:
@@ -288,6 +305,7 @@ class Registry:
             if column is None:
                 continue
             bind = self._bind(rule, column) if rule.value is not None else None
+            _refuse_loose_texts(column)
             conditions.append((column, bind))
             if bind is not None and rule.on_write == "stamp":
                 _refuse_own_values(column, column.onupdate, column.server_onupdate)
@@ -347,6 +365,16 @@ def _refuse_own_values(column: Column[Any], *sources: object) -> None:
         raise ConfigurationError(
             f"{column} gets values by itself (onupdate, server_default or an SQL default), which cannot be checked to "
             "stay in the tenant. Leave that out, and give the value."
+        )
+
+
+def _refuse_loose_texts(column: Column[Any]) -> None:
+    """Refuse a column whose texts are equal though they differ: tenants `acme` and `ACME` would be one."""
+    collation = str(getattr(column.type, "collation", None) or "")
+    if isinstance(column.type, CITEXT) or collation.upper() in _LOOSE:
+        raise ConfigurationError(
+            f"{column} compares texts loosely ({collation or 'citext'}), so two values of a rule could be one. Declare "
+            "it without that collation or type."
         )
 
 

@@ -1,15 +1,16 @@
 """Reading: every FROM element of a SELECT gets its conditions."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
+from typing import cast as typed
 
-from sqlalchemy import and_
+from sqlalchemy import LargeBinary, and_, cast
 from sqlalchemy.sql import ColumnElement, Join
 
 from tenantkit.isolation.criteria import covered, for_on, for_where, grouped
 from tenantkit.isolation.hooks.statement import COVERED, Statement
 from tenantkit.isolation.refusals import statement_refused
-from tenantkit.isolation.registry import PARENT_PREFIX, OwnName
+from tenantkit.isolation.registry import PARENT_PREFIX, OwnName, SameText
 
 __all__ = ["ReadingHooks"]
 
@@ -63,9 +64,17 @@ class ReadingHooks(Statement):
     def visit_join(self, join: Join, asfrom: bool = False, from_linter: Any = None, **kw: Any) -> str:
         scoped = join._clone()
         scoped.onclause = and_(
-            *grouped([cast("ColumnElement[bool]", join.onclause)]), *for_on(join, self.registry)
+            *grouped([typed("ColumnElement[bool]", join.onclause)]), *for_on(join, self.registry)
         )
         return super().visit_join(scoped, asfrom=asfrom, from_linter=from_linter, **kw)  # type: ignore[misc,no-any-return]
+
+    def visit_same_text(self, same: SameText, **kw: Any) -> str:
+        text: str = self.visit_binary(same, **kw)
+        if self.dialect.name not in ("mysql", "mariadb"):
+            return text
+        # nearly all of their collations ignore case, accents and trailing spaces; the first half still finds the index
+        exact = cast(same.left, LargeBinary) == cast(same.right, LargeBinary)
+        return f"({text} AND {self.visit_binary(exact, **kw)})"
 
     def visit_alias(self, alias: Any, **kw: Any) -> str:
         self._check_name(alias.name)

@@ -26,6 +26,7 @@ class Statement:
     current_executable: Any
     preparer: Any
     process: Any
+    visit_binary: Any
     ctes: Any
     _within_exec_param_key_getter: Any
     _truncate_bindparam: Any
