@@ -1,7 +1,7 @@
 """
 Import what one extra brings and run a little of it, in an environment that holds the wheel and that extra alone.
 
-`nox -s extras` runs it: python smoke.py core|asyncio|postgres|fastapi|cli|demo|test|all
+`nox -s extras` runs it: python smoke.py core|asyncio|postgres|mariadb|fastapi|cli|demo|test|all
 """
 
 import asyncio
@@ -113,6 +113,14 @@ def postgres(_folder):
     engine = scope_engine("postgresql+psycopg://nobody@localhost/nothing", metadata=Base.metadata)
     check(engine.dialect.driver == "psycopg", engine.dialect.driver)
     print("psycopg", psycopg.__version__, psycopg.pq.__impl__)
+
+
+def mariadb(_folder):
+    """Load both drivers and let the canary compile for their dialects."""
+    engine = scope_engine("mariadb+pymysql://nobody@localhost/nothing", metadata=Base.metadata)
+    check(engine.dialect.driver == "pymysql", engine.dialect.driver)
+    engine = scope_async_engine("mariadb+aiomysql://nobody@localhost/nothing", metadata=Base.metadata)
+    check(engine.dialect.driver == "aiomysql", engine.dialect.driver)
 
 
 def fastapi(folder):
