@@ -367,5 +367,5 @@ def test_a_rule_without_a_value_means_null(metadata):
     entry = Registry(metadata, rules=rules).entry(found)
     assert ["owner"] == [stamp.column.name for stamp in entry.stamps]
     assert [("owner", True), ("gone", False), ("kind", True)] == [
-        (column.name, bind is not None) for column, bind in entry.conditions
+        (one.column.name, one.bind is not None) for one in entry.conditions
     ]

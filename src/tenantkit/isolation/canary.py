@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 
 from tenantkit.exceptions import CanaryFailed, IsolationError
-from tenantkit.isolation.registry import RESERVED_PREFIX, Registry
+from tenantkit.isolation.elements import RESERVED_PREFIX
+from tenantkit.isolation.registry import Registry
 from tenantkit.sql.declarations import scoped_by, scoped_through
 
 __all__ = ["check_hooks"]

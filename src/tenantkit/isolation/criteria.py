@@ -23,7 +23,8 @@ from sqlalchemy.sql.selectable import (
 )
 
 from tenantkit.exceptions import StatementRefused, UndeclaredTable
-from tenantkit.isolation.registry import Entry, Registry, either_absent
+from tenantkit.isolation.entry import Entry, either_absent
+from tenantkit.isolation.registry import Registry
 
 __all__ = ["covered", "for_on", "for_where", "grouped", "table_of"]
 

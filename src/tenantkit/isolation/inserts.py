@@ -12,8 +12,9 @@ from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.util import immutabledict
 
 from tenantkit.exceptions import StatementRefused
+from tenantkit.isolation.entry import Entry, Link
 from tenantkit.isolation.refusals import refusal
-from tenantkit.isolation.registry import Entry, Link, Registry
+from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.writes import (
     MISSING,
     Values,

@@ -6,174 +6,24 @@ when rows of this table are written.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ForeignKeyConstraint,
-    MetaData,
-    Select,
-    String,
-    Table,
-    exists,
-    literal_column,
-    or_,
-    select,
-)
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapper
-from sqlalchemy.sql import ColumnElement, FromClause, operators
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 
 from tenantkit.core.scope import Scope
-from tenantkit.exceptions import ConfigurationError, StatementRefused, UndeclaredTable
+from tenantkit.exceptions import ConfigurationError, UndeclaredTable
+from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName, ScopeBind
+from tenantkit.isolation.entry import Condition, Entry, Link, Stamp
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
 from tenantkit.isolation.rules import TENANT, RowRule
 from tenantkit.sql.declarations import ScopedBy, ScopedThrough, Shared, declaration_of
 
-__all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "Entry", "Link", "OwnName", "Registry", "ScopeBind", "Stamp"]
+__all__ = ["Registry"]
 
-RESERVED_PREFIX: Final = "tenantkit_"
-PARENT_PREFIX: Final = "tenantkit_parent_"
 _LOOSE: Final = frozenset({"NOCASE", "RTRIM"})  # SQLite's; MariaDB's are made exact where they are compiled
-
-
-class ScopeBind(BindParameter[Any]):
-    """A bound value that only the pin of a connection can fill."""
-
-    inherit_cache = True
-
-
-class SameText(BinaryExpression[Any]):
-    """Two texts that are the same letter by letter, also where a database compares texts more loosely."""
-
-    __visit_name__ = "same_text"
-    inherit_cache = True
-
-
-class OwnName(str):
-    """The name of an alias that scoping itself writes; a caller's of this form is refused."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """
-    A foreign key whose value must name a row in sight.
-
-    Attributes:
-        columns: the columns of the key, one or several.
-        parents: the columns that they refer to, in the same order.
-        name: what the parent is called where a condition looks for it; never a name that a caller could give to
-            something else in the same statement.
-    """
-
-    columns: tuple[Column[Any], ...]
-    parents: tuple[Column[Any], ...]
-    name: OwnName
-
-    @property
-    def table(self) -> Table:
-        """The table that the key refers to."""
-        return self.parents[0].table
-
-    def pointing(self, values: Sequence[ColumnElement[Any]]) -> Select[Any]:
-        """Return the SELECT of the parent row that values point to; the compiler scopes it."""
-        parent = self.table.alias(self.name)
-        keys = [column_of(parent, column) for column in self.parents]
-        matches = [key == value for key, value in zip(keys, values, strict=True)]
-        return select(keys[0]).select_from(parent).where(*matches).correlate_except(parent)
-
-    def in_sight(self, values: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
-        """Return the condition that values point to a row in sight."""
-        return exists(self.pointing(values).with_only_columns(literal_column("1")))
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """A column that a rule fills in new rows and that no statement changes."""
-
-    rule: RowRule
-    column: Column[Any]
-    bind: ScopeBind
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """
-    What is known of one table.
-
-    Attributes:
-        stamps: columns filled by rules.
-        conditions: per rule the column and its bind, None for ``IS NULL``.
-        parents: the links through which a child table is scoped.
-        links: every foreign key to a table that is not shared, unless it pairs the tenant columns itself.
-        is_writable: whether a scope may write rows; of a shared table only where it says so.
-    """
-
-    table: Table
-    stamps: tuple[Stamp, ...] = ()
-    conditions: tuple[tuple[Column[Any], ScopeBind | None], ...] = ()
-    parents: tuple[Link, ...] = ()
-    links: tuple[Link, ...] = ()
-    is_writable: bool = True
-
-    @property
-    def is_scoped(self) -> bool:
-        """Whether rows are filtered at all."""
-        return bool(self.conditions or self.parents)
-
-    def criteria(self, element: FromClause, stamped: FromClause | None = None) -> list[ColumnElement[bool]]:
-        """
-        Return the conditions for the table as it stands in a FROM clause: itself or an alias of it.
-
-        Args:
-            element: the table or alias.
-            stamped: a new row of the table, whose stamped columns are compared with instead of the scope's values.
-        """
-        found: list[ColumnElement[bool]] = []
-        for column, bind in self.conditions:
-            own = column_of(element, column)
-            if stamped is not None and any(column is stamp.column for stamp in self.stamps):
-                found.append(_same(own, column_of(stamped, column)))
-            else:
-                found.append(own.is_(None) if bind is None else _same(own, bind))
-        found += [
-            link.in_sight([column_of(element, column) for column in link.columns]) for link in self.parents
-        ]
-        return found
-
-    def is_absent(self, element: FromClause) -> ColumnElement[bool]:
-        """Return the condition that an outer join supplied NULLs instead of a row."""
-        certain = next(iter(self.table.primary_key.columns), None)
-        if certain is None:
-            certain = next((column for column, _ in self.conditions if not column.nullable), None)
-        if certain is None:
-            raise StatementRefused(
-                f"FULL JOIN with {self.table.fullname!r} cannot be scoped: the table has no primary key and its "
-                "tenant column may be NULL. Give it a primary key or a NOT NULL tenant column."
-            )
-        return column_of(element, certain).is_(None)
-
-
-def _same(column: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[bool]:
-    if isinstance(column.type, String):
-        return SameText(column, value, operators.eq, type_=Boolean())
-    return column == value
-
-
-def column_of(element: FromClause, column: Column[Any]) -> ColumnElement[Any]:
-    """Return a column of a table as an alias (or the table itself) spells it."""
-    found = element.corresponding_column(column)
-    if found is None:
-        raise StatementRefused(
-            f"{column} cannot be found in {type(element).__name__} {element}; it cannot be scoped."
-        )
-    return found
 
 
 class Registry:
@@ -298,7 +148,7 @@ class Registry:
             _refuse_own_values(linking, *made, linking.server_default, linking.server_onupdate)
         if isinstance(declaration, Shared):
             return Entry(table, links=links, is_writable=declaration.writable)
-        conditions: list[tuple[Column[Any], ScopeBind | None]] = []
+        conditions: list[Condition] = []
         stamps: list[Stamp] = []
         for rule in self.rules:
             column = _column_for(rule, table, declaration)
@@ -306,7 +156,7 @@ class Registry:
                 continue
             bind = self._bind(rule, column) if rule.value is not None else None
             _refuse_loose_texts(column)
-            conditions.append((column, bind))
+            conditions.append(Condition(column, bind))
             if bind is not None and rule.on_write == "stamp":
                 _refuse_own_values(column, column.onupdate, column.server_onupdate)
                 stamps.append(Stamp(rule, column, bind))
@@ -387,8 +237,3 @@ def _refuse_replacing(table: Table) -> None:
                     f"Table {table.fullname!r} has {option}={value!r}: an INSERT could delete another tenant's row. "
                     "Leave it out, and use on_conflict_do_update() in the statement."
                 )
-
-
-def either_absent(criterion: ColumnElement[bool], entry: Entry, element: FromClause) -> ColumnElement[bool]:
-    """Return the criterion as it holds after a FULL JOIN: the row meets it, or there is none on this side."""
-    return or_(criterion, entry.is_absent(element))

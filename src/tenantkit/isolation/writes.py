@@ -17,9 +17,9 @@ from sqlalchemy.sql import ColumnElement, coercions, roles
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Null
 
 from tenantkit.exceptions import ForeignTenant, StatementRefused
+from tenantkit.isolation.entry import Entry, Link, Stamp
 from tenantkit.isolation.pin import Pin
 from tenantkit.isolation.refusals import refusal
-from tenantkit.isolation.registry import Entry, Link, Stamp
 from tenantkit.sql.sqlite import begin_writing
 
 __all__ = ["MISSING", "Values", "WritePlan", "guarded", "is_expression", "is_value", "refuse_stamp_change"]

@@ -4,9 +4,9 @@ import re
 from typing import Any, Final
 
 from tenantkit.isolation import raw_sql
+from tenantkit.isolation.elements import RESERVED_PREFIX, ScopeBind
 from tenantkit.isolation.hooks.statement import Statement
 from tenantkit.isolation.refusals import refusal, statement_refused
-from tenantkit.isolation.registry import RESERVED_PREFIX, ScopeBind
 from tenantkit.isolation.vouch import VouchedLiteral, VouchedText, logger
 
 __all__ = ["RawHooks", "ScopedPreparer", "ScopedTypeCompiler"]

@@ -8,9 +8,9 @@ from sqlalchemy import LargeBinary, and_, cast
 from sqlalchemy.sql import ColumnElement, Join
 
 from tenantkit.isolation.criteria import covered, for_on, for_where, grouped
+from tenantkit.isolation.elements import PARENT_PREFIX, OwnName, SameText
 from tenantkit.isolation.hooks.statement import COVERED, Statement
 from tenantkit.isolation.refusals import statement_refused
-from tenantkit.isolation.registry import PARENT_PREFIX, OwnName, SameText
 
 __all__ = ["ReadingHooks"]
 

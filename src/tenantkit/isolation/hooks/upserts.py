@@ -9,10 +9,10 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 
 from tenantkit.isolation.criteria import grouped
+from tenantkit.isolation.entry import Entry
 from tenantkit.isolation.hooks.writing import WritingHooks
 from tenantkit.isolation.inserts import columns_of_set, is_inserted
 from tenantkit.isolation.refusals import statement_refused
-from tenantkit.isolation.registry import Entry
 from tenantkit.isolation.writes import Values, guarded, is_expression, null_or_in_sight, refuse_partial_links
 
 __all__ = ["UpsertHooks"]
@@ -25,7 +25,7 @@ class UpsertHooks(WritingHooks):
         table, entry = self._target()
         self._check_elements(on_conflict)
         given = dict(on_conflict.update_values_to_set)
-        row, conditions = self._settled(entry, given, entry.criteria(table))
+        row, conditions = self._settled(entry, given, entry.criteria(table, for_write=True))
         scoped = on_conflict._clone()
         scoped.update_values_to_set = list(row.items())
         if conditions:
@@ -45,7 +45,7 @@ class UpsertHooks(WritingHooks):
                 f"Leave RETURNING out, and select from {table.fullname!r}."
             )
         # compared with the new row's tenant, which is the scope's: so the drivers can still write many rows at once
-        in_scope = entry.criteria(table, stamped=on_duplicate.inserted_alias)
+        in_scope = entry.criteria(table, for_write=True, new_row=on_duplicate.inserted_alias)
         row, conditions = self._settled(entry, on_duplicate.update, in_scope)
         columns = (
             list(row) if on_duplicate._parameter_ordering else [one for one in table.columns if one in row]

@@ -8,10 +8,10 @@ from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.util import immutabledict
 
 from tenantkit.isolation.criteria import covered, for_where, grouped, table_of
+from tenantkit.isolation.entry import Entry, Link
 from tenantkit.isolation.hooks.statement import COVERED, Statement
 from tenantkit.isolation.inserts import stamped_rows, stamped_select
 from tenantkit.isolation.refusals import statement_refused
-from tenantkit.isolation.registry import Entry, Link
 from tenantkit.isolation.writes import (
     MISSING,
     Values,
@@ -151,7 +151,8 @@ class WritingHooks(Statement):
         scoped = statement._clone()
         scoped._where_criteria = (
             *grouped(statement._where_criteria),
-            *(one for element in froms for one in for_where(element, self.registry)),
+            *entry.criteria(target, for_write=True),
+            *(one for element in state._extra_froms for one in for_where(element, self.registry)),
         )
         self._targets = covered(froms)
         return entry, state, scoped

@@ -1,0 +1,38 @@
+"""The elements of SQL that scoping itself writes, told apart from a caller's by their classes."""
+
+from typing import Any, Final
+
+from sqlalchemy import Boolean, String
+from sqlalchemy.sql import ColumnElement, operators
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter
+
+__all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "OwnName", "SameText", "ScopeBind", "same"]
+
+RESERVED_PREFIX: Final = "tenantkit_"
+PARENT_PREFIX: Final = "tenantkit_parent_"
+
+
+class ScopeBind(BindParameter[Any]):
+    """A bound value that only the pin of a connection can fill."""
+
+    inherit_cache = True
+
+
+class SameText(BinaryExpression[Any]):
+    """Two texts that are the same letter by letter, also where a database compares texts more loosely."""
+
+    __visit_name__ = "same_text"
+    inherit_cache = True
+
+
+class OwnName(str):
+    """The name of an alias that scoping itself writes; a caller's of this form is refused."""
+
+    __slots__ = ()
+
+
+def same(column: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column holds exactly a value."""
+    if isinstance(column.type, String):
+        return SameText(column, value, operators.eq, type_=Boolean())
+    return column == value
