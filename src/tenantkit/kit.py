@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from tenantkit.audit import AuditTables, AuditTrail, Event, Outcome
+from tenantkit.audit import AuditTables, AuditTrail
 from tenantkit.core.actor import Actor
 from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import RequestFacts, Scope, current, current_or_none, enter
@@ -27,7 +27,8 @@ from tenantkit.exceptions import (
     TenantSuspended,
     UnknownTenant,
 )
-from tenantkit.isolation import ScopedSession, UnscopedSession, scope_async_engine, scope_engine
+from tenantkit.facades import KitAudit, KitQuotas
+from tenantkit.isolation import SOFT_DELETE, ScopedSession, UnscopedSession, scope_async_engine, scope_engine
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
@@ -157,19 +158,26 @@ class TenantKit:
     # scopes and sessions --------------------------------------------------------------------------------------
 
     @contextmanager
-    def scope(self, tenant: Tenant | str, *, actor: Actor | None = None) -> Iterator[Scope]:
+    def scope(
+        self,
+        tenant: Tenant | str,
+        *,
+        actor: Actor | None = None,
+        dimensions: Mapping[str, Any] | None = None,
+    ) -> Iterator[Scope]:
         """
-        Enter a tenant's scope; on leaving, the scope's session is closed, and what was not committed rolled back.
+        Enter a tenant's scope; on leaving, its sessions are closed, and what was not committed rolled back.
 
         Args:
             tenant: the tenant, or its slug, which costs one look-up.
             actor: who works in it.
+            dimensions: what further row rules ask for, such as a workspace.
 
         Raises:
             UnknownTenant: there is no tenant of this slug.
             TenantSuspended: it is not active.
         """
-        scope = Scope(tenant=self._tenant(tenant), actor=actor)
+        scope = Scope(tenant=self._tenant(tenant), actor=actor, dimensions=dimensions or {})
         with enter(scope):
             try:
                 yield scope
@@ -179,75 +187,107 @@ class TenantKit:
             self.release(scope)
 
     @asynccontextmanager
-    async def ascope(self, tenant: Tenant | str, *, actor: Actor | None = None) -> AsyncIterator[Scope]:
+    async def ascope(
+        self,
+        tenant: Tenant | str,
+        *,
+        actor: Actor | None = None,
+        dimensions: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Scope]:
         """Enter a tenant's scope; as :meth:`scope`, but looks up in a thread, and closes async sessions too."""
-        scope = Scope(tenant=await asyncio.to_thread(self._tenant, tenant), actor=actor)
+        found = await asyncio.to_thread(self._tenant, tenant)
+        scope = Scope(tenant=found, actor=actor, dimensions=dimensions or {})
         with enter(scope):
             try:
                 yield scope
             finally:
                 await self.arelease(scope)
 
-    def session(self) -> ScopedSession:
+    def session(self, *, with_deleted: bool = False) -> ScopedSession:
         """
         Return the session of the current scope; the first call in a scope opens it.
 
         The caller commits; leaving the scope closes it.
 
+        Args:
+            with_deleted: whether rows that were deleted softly are in sight. That is a session of its own beside the
+                other, with a transaction of its own.
+
         Raises:
             ScopeRequired: no scope is entered.
         """
-        scope = current()
-        session = scope.held.get(self)
+        scope, key = current(), self._key(with_deleted)
+        session = scope.held.get(key)
         if session is None:
-            session = scope.held[self] = ScopedSession(self.engine, scope=scope)
+            lift = [SOFT_DELETE] if with_deleted else []
+            session = scope.held[key] = ScopedSession(self.engine, scope=scope, lift=lift)
         if not isinstance(session, ScopedSession):
             raise ConfigurationError(
                 "This scope works with an AsyncSession already; use kit.async_session() in it."
             )
         return session
 
-    def async_session(self) -> AsyncSession:
+    def async_session(self, *, with_deleted: bool = False) -> AsyncSession:
         """
         Return the async session of the current scope; otherwise the same as :meth:`session`.
 
         Raises:
             ScopeRequired: no scope is entered.
         """
-        scope = current()
-        session = scope.held.get(self)
+        scope, key = current(), self._key(with_deleted)
+        session = scope.held.get(key)
         if session is None:
-            session = scope.held[self] = AsyncSession(
-                self.async_engine, sync_session_class=ScopedSession, scope=scope, expire_on_commit=False
+            lift = [SOFT_DELETE] if with_deleted else []
+            session = scope.held[key] = AsyncSession(
+                self.async_engine,
+                sync_session_class=ScopedSession,
+                scope=scope,
+                lift=lift,
+                expire_on_commit=False,
             )
         if not isinstance(session, AsyncSession):
             raise ConfigurationError("This scope works with a Session already; use kit.session() in it.")
         return session
 
+    def _key(self, with_deleted: bool) -> object:  # noqa: FBT001 - one of two
+        return self, with_deleted
+
     def release(self, scope: Scope) -> None:
-        """Close the session that a scope holds, if it opened one; async ones need :meth:`arelease`."""
-        session = scope.held.get(self)
-        self._abandon(scope)
-        if session is not None and not isinstance(session, Session):
+        """Close the sessions that a scope holds, if it opened any; async ones need :meth:`arelease`."""
+        if not all(isinstance(session, Session) for session in self._abandon(scope)):
             raise ConfigurationError(
                 "This scope was left with an AsyncSession open, which was dropped with its connection. Use "
                 "`async with kit.ascope(...)`, or `await kit.arelease(scope)` before leaving."
             )
 
-    def _abandon(self, scope: Scope) -> None:
-        session = scope.held.pop(self, None)
-        if isinstance(session, Session):
-            session.close()
-        elif session is not None:
-            session.sync_session.invalidate()  # closing it would have to wait
+    def _abandon(self, scope: Scope) -> list[Session | AsyncSession]:
+        sessions = self._taken(scope)
+        with ExitStack() as closing:
+            for session in sessions:
+                # closing an async one would have to wait
+                closing.callback(
+                    session.close if isinstance(session, Session) else session.sync_session.invalidate
+                )
+        return sessions
+
+    def opened(self, scope: Scope) -> list[Session | AsyncSession]:
+        """Return the sessions that a scope holds, for an adapter to commit or roll back."""
+        return [scope.held[key] for key in self._keys() if key in scope.held]
+
+    def _taken(self, scope: Scope) -> list[Session | AsyncSession]:
+        return [scope.held.pop(key) for key in self._keys() if key in scope.held]
+
+    def _keys(self) -> tuple[object, object]:
+        return self._key(with_deleted=False), self._key(with_deleted=True)
 
     async def arelease(self, scope: Scope) -> None:
-        """Close the session that a scope holds, sync or async."""
-        session = scope.held.get(self)
-        if session is not None and not isinstance(session, Session):
-            del scope.held[self]
-            await asyncio.shield(session.close())  # a task that is cut off still gives its connection back
-        self.release(scope)
+        """Close the sessions that a scope holds, sync or async."""
+        async with AsyncExitStack() as closing:
+            for session in self._taken(scope):
+                if isinstance(session, Session):
+                    closing.callback(session.close)
+                else:  # a task that is cut off still gives its connection back
+                    closing.push_async_callback(asyncio.shield, session.close())
 
     @contextmanager
     def unscoped_session(self, *, reason: str, actor: Actor | None = None) -> Iterator[UnscopedSession]:
@@ -341,75 +381,3 @@ class _Lookup:
 
     def by_id(self, tenant_id: str) -> Tenant | None:
         return self._directory.by_id(self._session, tenant_id)
-
-
-class KitAudit:
-    """
-    The trail, on the session of the current scope.
-
-    .. versionadded:: 0.1
-    """
-
-    def __init__(self, kit: TenantKit, trail: AuditTrail) -> None:
-        self._kit = kit
-        self.trail = trail
-
-    def record(self, action: str, target: object = None, **facts: Any) -> Event:
-        """Record an event in the transaction of the current scope's session; see :meth:`AuditTrail.record`."""
-        return self.trail.record(self._kit.session(), current(), action, target, **facts)
-
-    async def arecord(self, action: str, target: object = None, **facts: Any) -> Event:
-        """Record an event on the async session; see :meth:`AuditTrail.record`."""
-        scope = current()
-        return await self._kit.async_session().run_sync(self.trail.record, scope, action, target, **facts)
-
-    def record_apart(
-        self, scope: Scope, action: str, *, outcome: Outcome, details: Mapping[str, Any]
-    ) -> None:
-        """Record an event of a refused or failed request, in a transaction of its own."""
-        with enter(scope), ScopedSession(self._kit.engine, scope=scope) as session:
-            self.trail.record(session, scope, action, outcome=outcome, details=details)
-            session.commit()
-
-    def record_central(self, action: str, *, actor: Actor | None = None, **facts: Any) -> None:
-        """Record an event of no tenant, in a transaction of its own."""
-        with Session(self._kit.owner_engine) as session:
-            self.trail.record_central(session, action, actor=actor, **facts)
-            session.commit()
-
-    def latest(self, limit: int = 50) -> list[Event]:
-        """Return the current tenant's newest events; see :meth:`AuditTrail.latest`."""
-        return self.trail.latest(self._kit.session(), limit)
-
-    async def alatest(self, limit: int = 50) -> list[Event]:
-        """Return the current tenant's newest events; see :meth:`AuditTrail.latest`."""
-        return await self._kit.async_session().run_sync(self.trail.latest, limit)
-
-
-class KitQuotas:
-    """
-    The counters, on the session of the current scope.
-
-    .. versionadded:: 0.1
-    """
-
-    def __init__(self, kit: TenantKit, store: Quotas) -> None:
-        self._kit = kit
-        self.store = store
-
-    def consume(self, meter: str, units: int = 1) -> int:
-        """Count units in the transaction of the current scope's session; see :meth:`Quotas.consume`."""
-        return self.store.consume(self._kit.session(), current(), meter, units)
-
-    async def aconsume(self, meter: str, units: int = 1) -> int:
-        """Count units on the async session; see :meth:`Quotas.consume`."""
-        scope = current()
-        return await self._kit.async_session().run_sync(self.store.consume, scope, meter, units)
-
-    def used(self, meter: str) -> int:
-        """Return the units that the current tenant used. Costs one statement."""
-        return self.store.used(self._kit.session(), meter) or 0
-
-    async def aused(self, meter: str) -> int:
-        """Return the units that the current tenant used, on the async session."""
-        return await self._kit.async_session().run_sync(self.store.used, meter) or 0

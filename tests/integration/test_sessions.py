@@ -208,7 +208,7 @@ def test_two_kits_in_one_scope(database, kit, acme):
     with kit.scope(acme) as scope:
         assert kit.session() is not other.session()
         other.release(scope)
-        assert {kit} == set(scope.held)
+        assert ([kit.session()], []) == (kit.opened(scope), other.opened(scope))
     other.dispose()
 
 

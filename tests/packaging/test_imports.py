@@ -38,6 +38,7 @@ FLOORS = [
     {"protocols"},
     {"sql"},
     MECHANISMS,
+    {"facades"},
     {"kit"},
     {"adapters"},
     {"demo", "testing"},

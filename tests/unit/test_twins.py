@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 from tenantkit.adapters.fastapi import Tenancy
-from tenantkit.kit import KitAudit, KitQuotas, TenantKit
+from tenantkit.facades import KitAudit, KitQuotas
+from tenantkit.kit import TenantKit
 
 ROOMS = {"kit": TenantKit, "audit": KitAudit, "quotas": KitQuotas}
 # async_session() is named as SQLAlchemy names it; what makes no sense within a request has no twin

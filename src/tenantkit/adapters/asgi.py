@@ -15,7 +15,6 @@ import anyio
 import anyio.to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 
 from tenantkit.adapters.problems import Problem, problem_of
 from tenantkit.adapters.seats import Seat
@@ -174,12 +173,12 @@ class _Exchange:
         self._seat.leave()  # a body may stream for hours
 
     async def _end(self, *, commit: bool) -> None:
-        session = self._scope.held.get(self._kit) if self._scope else None
         with anyio.CancelScope(shield=True):  # half an end would lose the connection
-            if isinstance(session, AsyncSession):
-                await (session.commit() if commit else session.rollback())
-            elif isinstance(session, Session) and session.in_transaction():
-                await anyio.to_thread.run_sync(session.commit if commit else session.rollback)
+            for session in self._kit.opened(self._scope) if self._scope else ():
+                if isinstance(session, AsyncSession):
+                    await (session.commit() if commit else session.rollback())
+                elif session.in_transaction():
+                    await anyio.to_thread.run_sync(session.commit if commit else session.rollback)
 
     async def refuse(self, error: TenantKitError) -> None:
         """Answer a request whose tenant could not be settled."""

@@ -5,7 +5,7 @@ A scope is entered and left by token. Leaving checks that one leaves one's own s
 exit is an error where it happens and not a leak somewhere else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -37,7 +37,8 @@ class Scope:
     """
     One tenant, the actor that works in it, the actor's roles there, and facts of the request.
 
-    A scope also holds what was opened in it (the kit's session), by the object that opened it.
+    Dimensions are what further row rules ask for: ``{"workspace": 7}``; their values are hashable. A scope also holds
+    what was opened in it (the kit's sessions), by the object that opened it.
 
     .. versionadded:: 0.1
     """
@@ -46,7 +47,28 @@ class Scope:
     actor: Actor | None = None
     roles: frozenset[str] = frozenset()
     request: RequestFacts = field(default_factory=RequestFacts)
+    dimensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def boundary(self) -> tuple[object, frozenset[tuple[str, Any]]]:
+        """What two scopes have in common that see the same rows: the tenant's id and the dimensions."""
+        return self.tenant.id, frozenset(self.dimensions.items())
+
+    def dimension(self, name: str) -> Any:
+        """
+        Return one of the dimensions.
+
+        Raises:
+            ScopeRequired: the scope does not say.
+        """
+        try:
+            return self.dimensions[name]
+        except KeyError:
+            raise ScopeRequired(
+                f"This scope of tenant {self.tenant.slug!r} names no {name}. Enter one that does: "
+                f"kit.scope(..., dimensions={{{name!r}: ...}})."
+            ) from None
 
 
 _scope: ContextVar[Scope | None] = ContextVar("tenantkit_scope", default=None)

@@ -2,15 +2,25 @@
 
 from tenantkit.isolation.engine import scope_async_engine, scope_engine
 from tenantkit.isolation.registry import Registry
-from tenantkit.isolation.rules import RowRule
+from tenantkit.isolation.rules import SOFT_DELETE, RowRule
 from tenantkit.isolation.session import ScopedSession, UnscopedSession
 from tenantkit.isolation.vouch import vouch
-from tenantkit.sql.declarations import TenantScoped, declare, scoped_by, scoped_through, shared
+from tenantkit.sql.declarations import (
+    SoftDeletable,
+    TenantScoped,
+    declare,
+    scoped_by,
+    scoped_through,
+    shared,
+    soft_deletable,
+)
 
 __all__ = [
+    "SOFT_DELETE",
     "Registry",
     "RowRule",
     "ScopedSession",
+    "SoftDeletable",
     "TenantScoped",
     "UnscopedSession",
     "declare",
@@ -19,5 +29,6 @@ __all__ = [
     "scoped_by",
     "scoped_through",
     "shared",
+    "soft_deletable",
     "vouch",
 ]

@@ -1,6 +1,6 @@
 """Engines whose every statement is scoped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from tenantkit.isolation.hooks import (
 )
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
+from tenantkit.isolation.sights import Sights
 from tenantkit.sql.sqlite import prepare_sqlite
 
 __all__ = ["scope_async_engine", "scope_engine"]
@@ -84,9 +85,14 @@ def _registry(
     rules: Sequence[RowRule],
     functions: Iterable[str],
     elements: Iterable[type],
-) -> Registry:
+) -> Callable[[frozenset[str]], Registry]:
     several = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
-    return Registry(*several, rules=rules, functions=functions, elements=elements)
+
+    def known(lifted: frozenset[str]) -> Registry:
+        return Registry(*several, rules=rules, functions=functions, elements=elements, lifted=lifted)
+
+    known(frozenset())  # what is declared wrongly is said before anything else
+    return known
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +101,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _scoped(engine: Engine, known: Registry) -> Engine:
+def _scoped(engine: Engine, known: Callable[[frozenset[str]], Registry]) -> Engine:
     dialect: Any = engine.dialect  # new, so nothing is compiled or cached under it yet
-    dialect.tenantkit_registry = known
+    Sights(dialect, known)
     check_hooks(type(dialect))  # type: ignore[arg-type]  # a class is hashable
     prepare_sqlite(engine)
     return engine

@@ -62,11 +62,13 @@ class Condition:
     What a rule asks of a table's rows.
 
     Attributes:
-        column: the column that the rule looks at.
+        rule: the rule.
+        column: the column that it looks at.
         bind: the value it must equal, None for ``IS NULL``.
         null_is_shared: whether rows with NULL are in sight, too; they are never written.
     """
 
+    rule: RowRule
     column: Column[Any]
     bind: ScopeBind | None
     null_is_shared: bool = False

@@ -53,14 +53,22 @@ class Pin:
             ScopeChanged: it is another tenant's.
         """
         ambient = current_or_none()
-        if ambient is None or ambient is self.scope or ambient.tenant.id == self.scope.tenant.id:
+        if ambient is None or ambient is self.scope or _sees_the_same(ambient, self.scope):
             return
+        ours, theirs = (
+            f"tenant {scope.tenant.slug!r}{f' and {dict(scope.dimensions)}' if scope.dimensions else ''}"
+            for scope in (self.scope, ambient)
+        )
         raise refusal(
             ScopeChanged(
-                f"A session of tenant {self.scope.tenant.slug!r} was used while tenant {ambient.tenant.slug!r} is in "
-                "scope. Open a session inside the scope it is used in, and pass values, not objects, between them."
+                f"A session of {ours} was used while {theirs} is in scope. Open a session inside the scope it is used "
+                "in, and pass values, not objects, between them."
             )
         )
+
+
+def _sees_the_same(one: Scope, other: Scope) -> bool:
+    return one.tenant.id == other.tenant.id and one.dimensions == other.dimensions
 
 
 def pin_of(connection: Connection) -> Pin:

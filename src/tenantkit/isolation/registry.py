@@ -18,8 +18,8 @@ from tenantkit.exceptions import ConfigurationError, UndeclaredTable
 from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName, ScopeBind
 from tenantkit.isolation.entry import Condition, Entry, Link, Stamp
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
-from tenantkit.isolation.rules import TENANT, RowRule
-from tenantkit.sql.declarations import ScopedBy, ScopedThrough, Shared, declaration_of
+from tenantkit.isolation.rules import SOFT_DELETE, TENANT, RowRule
+from tenantkit.sql.declarations import ScopedBy, ScopedThrough, Shared, declaration_of, ruled_column
 
 __all__ = ["Registry"]
 
@@ -35,6 +35,7 @@ class Registry:
         rules: further row rules, beside the tenant's.
         functions: names of SQL functions that statements may call, beside the built-in list.
         elements: classes of the application's own ``@compiles`` elements that statements may hold.
+        lifted: names of rules that do not hold here.
 
     Raises:
         ConfigurationError: a declaration names a column that does not exist, a foreign key that leads to no
@@ -49,8 +50,11 @@ class Registry:
         rules: Sequence[RowRule] = (),
         functions: Iterable[str] = (),
         elements: Iterable[type] = (),
+        lifted: Collection[str] = (),
     ) -> None:
-        self.rules = (TENANT, *rules)
+        _refuse_equal_names(rules)
+        self.rules = (TENANT, SOFT_DELETE, *rules)
+        self._lifted = frozenset(lifted)
         self.functions = ALLOWED_FUNCTIONS | {name.lower() for name in functions}
         self.elements = tuple(elements)
         self._binds: dict[str, tuple[RowRule, ScopeBind]] = {}
@@ -79,6 +83,12 @@ class Registry:
                 "TenantScoped, scoped_by(), scoped_through() or shared() before the engine is scoped, and name it "
                 "by that Table or class, not by sa.table() or a second Table."
             ) from None
+
+    @property
+    def rules_in_use(self) -> list[RowRule]:
+        """The rules that some table follows."""
+        followed = {condition.rule.name for entry in self._entries.values() for condition in entry.conditions}
+        return [rule for rule in self.rules if rule.name in followed]
 
     @property
     def bind_names(self) -> Collection[str]:
@@ -151,22 +161,24 @@ class Registry:
         conditions: list[Condition] = []
         stamps: list[Stamp] = []
         for rule in self.rules:
-            column = _column_for(rule, table, declaration)
+            column = None if rule.name in self._lifted else _column_for(rule, table, declaration)
             if column is None:
                 continue
             bind = self._bind(rule, column) if rule.value is not None else None
             _refuse_loose_texts(column)
-            conditions.append(Condition(column, bind))
+            conditions.append(Condition(rule, column, bind, _shares_null(rule, declaration)))
             if bind is not None and rule.on_write == "stamp":
                 _refuse_own_values(column, column.onupdate, column.server_onupdate)
                 stamps.append(Stamp(rule, column, bind))
         parents = _parents(table, declaration, links) if isinstance(declaration, ScopedThrough) else ()
+        for parent in parents:
+            _refuse_shared_parent(table, declared[parent.table])
         return Entry(table, tuple(stamps), tuple(conditions), parents, links)
 
 
 def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any] | None:
     if rule is not TENANT:
-        return _named(table, rule.column or "")
+        return _named(table, ruled_column(table, rule.name) or rule.column or "")
     if not isinstance(declaration, ScopedBy):
         return None
     column = _named(table, declaration.column)
@@ -176,6 +188,12 @@ def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any]
             f"{', '.join(column.name for column in table.columns)}."
         )
     return column
+
+
+def _shares_null(rule: RowRule, declaration: object) -> bool:
+    if rule is TENANT and isinstance(declaration, ScopedBy):
+        return declaration.null_is_shared
+    return rule.null_is_shared
 
 
 def _named(table: Table, name: str) -> Column[Any] | None:
@@ -194,6 +212,23 @@ def _parents(table: Table, declaration: ScopedThrough, links: tuple[Link, ...]) 
         if link not in found:
             found.append(link)
     return tuple(found)
+
+
+def _refuse_shared_parent(table: Table, parent: object) -> None:
+    """Refuse to scope through rows that are everybody's: a child that one tenant writes would be everybody's, too."""
+    if isinstance(parent, ScopedBy) and parent.null_is_shared:
+        raise ConfigurationError(
+            f"Table {table.fullname!r} is scoped through a table with shared rows (null_is_shared). Give it a tenant "
+            "column of its own, and declare scoped_by()."
+        )
+
+
+def _refuse_equal_names(rules: Sequence[RowRule]) -> None:
+    names = [rule.name for rule in (TENANT, SOFT_DELETE, *rules)]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(
+            f"Several rules are called {', '.join(doubled)}. Give each a name of its own."
+        )
 
 
 def _is_guarded(key: ForeignKeyConstraint, declared: dict[Table, Any]) -> bool:

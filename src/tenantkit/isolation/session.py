@@ -5,7 +5,7 @@ The statements are scoped below, by the engine. A session adds what SQL cannot: 
 answers from its identity map only in that scope, and stamps new objects.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 from sqlalchemy import event
@@ -16,6 +16,8 @@ from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ForeignTenant, StatementRefused
 from tenantkit.isolation.pin import Pin
 from tenantkit.isolation.registry import Registry
+from tenantkit.isolation.rules import RowRule
+from tenantkit.isolation.sights import names_of
 
 __all__ = ["ScopedSession", "UnscopedSession"]
 
@@ -34,16 +36,21 @@ class ScopedSession(Session):
     Args:
         bind: an engine of ``scope_engine``, or one connection of it.
         scope: the scope; by default the current one.
+        lift: rules that do not hold in this session, such as ``SOFT_DELETE``.
         options: as for ``sqlalchemy.orm.Session``.
 
     Raises:
         ScopeRequired: no scope was given, and none is entered.
+        ConfigurationError: a rule cannot be lifted; said when a transaction begins.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, bind: Any = None, *, scope: Scope | None = None, **options: Any) -> None:
+    def __init__(
+        self, bind: Any = None, *, scope: Scope | None = None, lift: Collection[RowRule] = (), **options: Any
+    ) -> None:
         self.__scope = scope if scope is not None else current()
+        self.__lifted = names_of(lift)
         self.__pins: dict[Registry, Pin] = {}
         self.__pinned: list[tuple[Connection, Pin]] = []
         super().__init__(bind, **options)
@@ -59,20 +66,27 @@ class ScopedSession(Session):
             pin = self.__pins[registry] = Pin(self.__scope, registry)
         return pin
 
+    def _sight(self, bind: Any) -> Any:
+        """Return the dialect in which this session speaks on an engine or connection; None if it is not scoped."""
+        sights = getattr(bind.dialect, "tenantkit_sights", None)
+        return None if sights is None else sights.of(self.__lifted)
+
     def _attach(self, connection: Connection) -> None:
-        registry = getattr(connection.dialect, "tenantkit_registry", None)
-        if registry is None:
+        dialect = self._sight(connection)
+        if dialect is None:
             raise StatementRefused(
                 "A scoped session was given a connection whose statements are not scoped. Bind it to an engine of "
                 "scope_engine(); for rows of all tenants use unscoped_session()."
             )
-        pin = self._pin(registry)
+        pin = self._pin(dialect.tenantkit_registry)
         pin.attach(connection)
+        connection.dialect = dialect
         self.__pinned.append((connection, pin))
 
     def _detach(self) -> None:
         for connection, pin in self.__pinned:
             pin.detach(connection)
+            connection.dialect = connection.engine.dialect
         self.__pinned.clear()
 
     def _identity_lookup(self, *args: Any, **options: Any) -> Any:
@@ -113,18 +127,19 @@ class ScopedSession(Session):
     def _stamps(self, instance: Any) -> list[tuple[str, object]]:
         """Return the attributes of an object that rules stamp, each with this session's value."""
         mapper = object_mapper(instance)
-        bind: Any = self.get_bind(mapper)
-        registry = getattr(bind.dialect, "tenantkit_registry", None)
-        if registry is None:
+        dialect = self._sight(self.get_bind(mapper))
+        if dialect is None:
             return []  # refused when it comes to a connection
+        registry = dialect.tenantkit_registry
         pin = self._pin(registry)
         return [(key, pin.values[stamp.bind.key]) for key, stamp in registry.stamped_attributes(mapper)]
 
     def _is_scoped(self, instance: Any) -> bool:
         mapper = object_mapper(instance)
-        bind: Any = self.get_bind(mapper)
-        registry = getattr(bind.dialect, "tenantkit_registry", None)
-        return registry is not None and any(registry.entry(table).is_scoped for table in mapper.tables)
+        dialect = self._sight(self.get_bind(mapper))
+        if dialect is None:
+            return False
+        return any(dialect.tenantkit_registry.entry(table).is_scoped for table in mapper.tables)
 
     def _check_ambient(self) -> None:
         for pin in self.__pins.values():
@@ -171,9 +186,9 @@ def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, ob
     if state.info.get(_UNSCOPED):
         raise ForeignTenant(f"{kind} was loaded by an unscoped session. {again}")
     holder = state.session
-    owner = holder.scope.tenant.id if isinstance(holder, ScopedSession) else state.info.get(_OWNER)
-    if owner not in (None, session.scope.tenant.id):
-        raise ForeignTenant(f"{kind} comes from a session of another tenant. {again}")
+    owner = holder.scope.boundary if isinstance(holder, ScopedSession) else state.info.get(_OWNER)
+    if owner not in (None, session.scope.boundary):
+        raise ForeignTenant(f"{kind} comes from a session of another scope. {again}")
     stamps = session._stamps(instance)
     if owner is None and state.key is not None:
         loaded = instance.__dict__.keys() - {"_sa_instance_state"}
@@ -200,7 +215,7 @@ def _guard(session: Session, _context: Any, _objects: Any) -> None:
 def _mark_owner(session: Session, instance: Any) -> None:
     """Note whose an object is that outlives its session; objects without a tenant column do not show it."""
     assert isinstance(session, ScopedSession)  # noqa: S101
-    instance._sa_instance_state.info[_OWNER] = session.scope.tenant.id
+    instance._sa_instance_state.info[_OWNER] = session.scope.boundary
 
 
 @event.listens_for(UnscopedSession, "loaded_as_persistent")

@@ -7,6 +7,7 @@ without one is refused.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,18 +15,22 @@ from sqlalchemy import Table, Uuid
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from tenantkit.exceptions import ConfigurationError
+from tenantkit.sql.types import UtcDateTime
 
 __all__ = [
     "INFO_KEY",
     "ScopedBy",
     "ScopedThrough",
     "Shared",
+    "SoftDeletable",
     "TenantScoped",
     "declaration_of",
     "declare",
+    "ruled_column",
     "scoped_by",
     "scoped_through",
     "shared",
+    "soft_deletable",
 ]
 
 INFO_KEY: Final = "tenantkit"
@@ -33,9 +38,10 @@ INFO_KEY: Final = "tenantkit"
 
 @dataclass(frozen=True, slots=True)
 class ScopedBy:
-    """The rows belong to the tenant in this column."""
+    """The rows belong to the tenant in this column; those with NULL to nobody, or to all."""
 
     column: str
+    null_is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +61,25 @@ class Shared:
 Declaration = ScopedBy | ScopedThrough | Shared
 _KINDS: Final = (ScopedBy, ScopedThrough, Shared)
 _TENANT_COLUMN: Final = "tenant column"
+_RULE_KEY: Final = "tenantkit-rule."
+_SOFT_DELETE: Final = "soft_delete"
 
 
-def scoped_by(column: str) -> dict[str, Any]:
+def scoped_by(column: str, *, null_is_shared: bool = False) -> dict[str, Any]:
     """
     Declare that a column of the table, of any name, holds the tenant.
 
     Args:
         column: name of the column in the database.
+        null_is_shared: whether rows without a tenant are in sight of all: defaults that a tenant can replace by rows
+            of its own. No scope changes them.
 
     Returns:
         A value for ``info=`` of a ``Table`` or of ``__table_args__``.
 
     .. versionadded:: 0.1
     """
-    return _info(ScopedBy(column))
+    return _info(ScopedBy(column, null_is_shared))
 
 
 def scoped_through(*columns: str) -> dict[str, Any]:
@@ -104,6 +114,31 @@ def shared(*, writable: bool = False) -> dict[str, Any]:
     .. versionadded:: 0.1
     """
     return _info(Shared(writable))
+
+
+def soft_deletable(column: str) -> dict[str, Any]:
+    """
+    Declare that rows with a value in this column are deleted softly, and so out of sight.
+
+    Add it to what the table says otherwise: ``info=scoped_by("org_id") | soft_deletable("removed_at")``. For new
+    classes there is :class:`SoftDeletable`.
+
+    Args:
+        column: name of the column in the database; NULL while the row lives.
+
+    Returns:
+        A value for ``info=`` of a ``Table`` or of ``__table_args__``.
+
+    .. versionadded:: 0.1
+    """
+    return {f"{_RULE_KEY}{_SOFT_DELETE}": column}
+
+
+def ruled_column(table: Table, rule: str) -> str | None:
+    """Return the name of the column that a table itself puts under a rule, or None."""
+    marked = (column.name for column in table.columns if column.info.get(_RULE_KEY) == rule)
+    found: str | None = table.info.get(f"{_RULE_KEY}{rule}", next(marked, None))
+    return found
 
 
 def _info(declaration: Declaration) -> dict[str, Any]:
@@ -167,3 +202,20 @@ class TenantScoped:
     def tenant_id(cls) -> Mapped[UUID]:
         """The tenant that the row belongs to."""
         return mapped_column(Uuid, nullable=False, index=True, info={INFO_KEY: _TENANT_COLUMN}, sort_order=-1)
+
+
+class SoftDeletable:
+    """
+    Mixin for declarative classes whose rows are deleted softly: adds ``deleted_at``, NULL while a row lives.
+
+    Rows with a moment in it are out of sight of every statement, whatever its shape; ``kit.session(with_deleted=True)``
+    sees them. A table without a tenant column of its own can have it, too.
+
+    .. versionadded:: 0.1
+    """
+
+    @declared_attr
+    @classmethod
+    def deleted_at(cls) -> Mapped[datetime | None]:
+        """When the row was deleted, in UTC."""
+        return mapped_column(UtcDateTime, nullable=True, info={_RULE_KEY: _SOFT_DELETE})

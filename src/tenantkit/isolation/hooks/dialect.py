@@ -16,6 +16,15 @@ class ScopedDialect:
     """Dialect: its own calls of driver SQL are let through, and a rolled back savepoint forgets known rows."""
 
     tenantkit_registry: Registry
+    tenantkit_sights: Any = None
+
+    def __init__(self, **options: Any) -> None:
+        self._made_with = options
+        super().__init__(**options)
+
+    def twin(self) -> Any:
+        """Return a new dialect, made as this one was; it shares nothing with it."""
+        return type(self)(**self._made_with)
 
     @classmethod
     def get_dialect_cls(cls, _url: Any) -> Any:
@@ -28,6 +37,8 @@ class ScopedDialect:
     def initialize(self, connection: Any) -> None:
         with _own_call(connection):
             super().initialize(connection)  # type: ignore[misc]
+        if self.tenantkit_sights is not None and self.tenantkit_sights.of(frozenset()) is self:
+            self.tenantkit_sights.initialize_others(connection)
 
     def do_begin_twophase(self, connection: Any, xid: Any) -> None:
         with _own_call(connection):
