@@ -28,7 +28,14 @@ from tenantkit.exceptions import (
     UnknownTenant,
 )
 from tenantkit.facades import KitAudit, KitQuotas
-from tenantkit.isolation import SOFT_DELETE, ScopedSession, UnscopedSession, scope_async_engine, scope_engine
+from tenantkit.isolation import (
+    SOFT_DELETE,
+    Policies,
+    ScopedSession,
+    UnscopedSession,
+    scope_async_engine,
+    scope_engine,
+)
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
@@ -117,9 +124,8 @@ class TenantKit:
     @cached_property
     def engine(self) -> Engine:
         """The scoped engine."""
-        return scope_engine(
-            self.settings.database_url.get_secret_value(), metadata=self._metadata, **self._options
-        )
+        url = self.settings.database_url.get_secret_value()
+        return scope_engine(url, metadata=self._metadata, policies=self.settings.policies, **self._options)
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
@@ -127,7 +133,8 @@ class TenantKit:
         url = self.settings.database_url.get_secret_value()
         if url.startswith("sqlite:"):
             url = url.replace("sqlite:", "sqlite+aiosqlite:", 1)
-        return scope_async_engine(url, metadata=self._metadata, **self._options)
+        policies = self.settings.policies
+        return scope_async_engine(url, metadata=self._metadata, policies=policies, **self._options)
 
     @cached_property
     def owner_engine(self) -> Engine:
@@ -138,10 +145,19 @@ class TenantKit:
         prepare_sqlite(engine)
         return engine
 
+    @cached_property
+    def policies(self) -> Policies:
+        """The row level security of the application's and the kit's tables; the owner always sees all of the kit's."""
+        rules = self._options.get("rules", ())
+        return Policies(self._metadata, rules=rules, open_to_owner=self.metadata.tables.values())
+
     def create_tables(self) -> None:
-        """Create the tables of the application and of the kit that are missing, as their owner."""
+        """Create what is missing of the application's and the kit's tables, as their owner, and their policies."""
         for metadata in self._metadata:
             metadata.create_all(self.owner_engine)
+        if self.settings.policies:
+            with self.owner_engine.begin() as connection:
+                self.policies.create_all(connection)
 
     def dispose(self) -> None:
         """Close the pooled connections of the engines that were used; async ones need :meth:`adispose`."""
@@ -314,7 +330,7 @@ class TenantKit:
         who = actor or (ambient.actor if ambient else None)
         self.audit.record_central("session.unscoped", actor=who, details={"reason": reason})
         counter("unscoped_sessions", "Sessions opened over all tenants' rows").add(1)
-        with UnscopedSession(self.owner_engine) as session:
+        with UnscopedSession(self.owner_engine, policies=self.settings.policies) as session:
             yield session
 
     # requests -------------------------------------------------------------------------------------------------

@@ -119,9 +119,14 @@ def _of_outcome(place: Place, shape: Shape, outcome: Outcome) -> list[Finding]:
 def _of_attack(shape: Shape, outcome: Outcome) -> list[Finding]:
     if not isinstance(outcome, Raised):
         return [] if shape.quiet else [Finding(Verdict.ACCEPTED, _short(outcome.value))]
-    return (
-        [] if isinstance(outcome.error, shape.refusals) else [Finding(Verdict.BROKEN, _error(outcome.error))]
-    )
+    if isinstance(outcome.error, shape.refusals) or _is_policy(outcome.error):
+        return []
+    return [Finding(Verdict.BROKEN, _error(outcome.error))]
+
+
+def _is_policy(error: Exception) -> bool:
+    """Whether a policy of the database has refused."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "42501"
 
 
 def _writes(before: Dump, after: Dump, tenant: Any) -> list[Finding]:

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from tenantkit import Scope, Tenant
 from tenantkit.core.scope import enter
-from tenantkit.isolation import ScopedSession, scope_async_engine, scope_engine
+from tenantkit.isolation import Policies, ScopedSession, scope_async_engine, scope_engine
+from tenantkit.isolation.local_settings import UNSCOPED
 from tests.leaks.dump import Dump, all_tables
 from tests.leaks.registry import Shape, View
 from tests.leaks.schema import STRAYS, VAULT, Base, tenant_columns
@@ -193,7 +194,9 @@ def relaxed(owner: Engine) -> Engine:
             with connection.cursor() as cursor:
                 cursor.execute("SET foreign_key_checks = 0, innodb_lock_wait_timeout = 5")
         else:
-            connection.execute("SET synchronous_commit = off; SET lock_timeout = '5s'")
+            connection.execute(
+                f"SET synchronous_commit = off; SET lock_timeout = '5s'; SET {UNSCOPED} = 'on'"
+            )
             connection.commit()
 
     event.listen(owner, "connect", connected)
@@ -213,12 +216,16 @@ def open_place(name: str, owner_url: str, app_url: str, async_url: str) -> Itera
         owner = relaxed(owner_of(owner_url))
         stack.callback(owner.dispose)
         create_tables(owner)
-        engine = scope_engine(app_url, metadata=Base.metadata)
+        policies = name == "policies"
+        engine = scope_engine(app_url, metadata=Base.metadata, policies=policies)
         stack.callback(engine.dispose)
         if owner.dialect.name == "postgresql":
             grant(owner, engine.url.username)
+        if policies:
+            with owner.begin() as connection:
+                Policies(Base.metadata).create_all(connection)
         runner = stack.enter_context(asyncio.Runner())
-        async_engine = scope_async_engine(async_url, metadata=Base.metadata)
+        async_engine = scope_async_engine(async_url, metadata=Base.metadata, policies=policies)
         stack.callback(lambda: runner.run(async_engine.dispose()))
         yield Place(name, owner.dialect.name, owner, engine, async_engine, runner)
 

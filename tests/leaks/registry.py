@@ -70,7 +70,8 @@ class Shape:
     ``refusals`` are the errors that an attack may end in. A ``quiet`` attack may also end in nothing: no error,
     no foreign row seen, none touched. An ``inert`` shape can't do harm on a plain session, and says why.
     A ``pinned`` shape makes no sense without a scope, and one that is not ``ambient`` cannot run where only one scope
-    is entered. An expectation that is not for a tenant ``alone`` needs the library.
+    is entered. An expectation that is not for a tenant ``alone`` needs the library. What is not ``transactional``
+    cannot run behind policies.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Shape:
     pinned: bool = False
     ambient: bool = True
     alone: bool = True
+    transactional: bool = True
 
     def applies(self, dialect: str) -> bool:
         """Tell whether this dialect, with this SQLAlchemy, can run the shape."""

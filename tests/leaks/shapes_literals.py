@@ -361,7 +361,7 @@ def link_by_failing_pages(session: Session, at: View) -> None:
         other.execute(tasks.insert().returning(tasks.c.id), rows, execution_options=options)
 
 
-@innocent(pinned=True, dialects=POSTGRES)
+@innocent(pinned=True, dialects=POSTGRES, transactional=False)
 def autocommit(session: Session, at: View) -> list[Any]:
     """A session whose connection commits each statement works, and keeps its scope."""
     other = at.open(at.own, bind=at.engine.execution_options(isolation_level="AUTOCOMMIT"))

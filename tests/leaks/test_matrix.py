@@ -17,16 +17,17 @@ ROLES = {"own": (WORLD.acme, WORLD.bolt), "foreign": (WORLD.bolt, WORLD.acme)}
 PLACES = ("sqlite", "postgresql", "mariadb")
 
 
-def rows(place, shapes=None):
-    """The shapes that a place can run."""
+def rows(dialect, place=None):
+    """The shapes that a dialect can run, at a place of its."""
     return [
-        pytest.param(place, shape, id=f"{shape.name}-{place}")
+        pytest.param(place or dialect, shape, id=f"{shape.name}-{place or dialect}")
         for shape in SHAPES.values()
-        if shape.applies(place)
+        if shape.applies(dialect)
     ]
 
 
-EVERYWHERE = [row for place in PLACES for row in rows(place)]
+EVERYWHERE = [row for dialect in PLACES for row in rows(dialect)]
+BEHIND_POLICIES = [row for row in rows("postgresql", "policies") if row.values[1].transactional]
 
 
 def test_no_attack_is_forgotten():
@@ -36,7 +37,7 @@ def test_no_attack_is_forgotten():
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("name", "shape"), EVERYWHERE)
+@pytest.mark.parametrize(("name", "shape"), EVERYWHERE + BEHIND_POLICIES)
 def test_sync(places, settle, name, shape, role):
     """In a scope, acme with the scope entered and bolt by the session's pin alone, a shape stays inside."""
     place = places(name)
@@ -45,7 +46,7 @@ def test_sync(places, settle, name, shape, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("name", "shape"), EVERYWHERE)
+@pytest.mark.parametrize(("name", "shape"), EVERYWHERE + BEHIND_POLICIES)
 def test_async(places, settle, name, shape, role):
     """Under asyncio the same bodies stay inside."""
     place = places(name)

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
         token_leeway: seconds of clock difference that are forgiven.
         tenant_id_type: the type of tenant ids in this application.
         unscoped_sessions: whether ``unscoped_session`` may be used at all.
+        policies: whether the tables have row level security (PostgreSQL): each transaction then tells the database
+            its scope, in one statement.
 
     Raises:
         ConfigurationError: a value is missing or wrong, or a key (or a ``TENANTKIT_*`` variable) is unknown. The
@@ -52,6 +54,7 @@ class Settings(BaseSettings):
     token_leeway: int = Field(default=0, ge=0, le=300)
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
     unscoped_sessions: bool = True
+    policies: bool = False
 
     def __init__(self, **values: Any) -> None:
         _refuse_unknown_variables(type(self))

@@ -1,6 +1,7 @@
 """Whose rows are these? Every statement scoped, whatever its shape, dialect or author."""
 
 from tenantkit.isolation.engine import scope_async_engine, scope_engine
+from tenantkit.isolation.policies import Policies, Policy, TablePolicies
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import SOFT_DELETE, RowRule
 from tenantkit.isolation.session import ScopedSession, UnscopedSession
@@ -17,10 +18,13 @@ from tenantkit.sql.declarations import (
 
 __all__ = [
     "SOFT_DELETE",
+    "Policies",
+    "Policy",
     "Registry",
     "RowRule",
     "ScopedSession",
     "SoftDeletable",
+    "TablePolicies",
     "TenantScoped",
     "UnscopedSession",
     "declare",

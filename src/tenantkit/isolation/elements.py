@@ -5,8 +5,9 @@ from typing import Any, Final
 from sqlalchemy import Boolean, String
 from sqlalchemy.sql import ColumnElement, operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
+from sqlalchemy.sql.functions import Function
 
-__all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "OwnName", "SameText", "ScopeBind", "same"]
+__all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "OwnFunction", "OwnName", "SameText", "ScopeBind", "same"]
 
 RESERVED_PREFIX: Final = "tenantkit_"
 PARENT_PREFIX: Final = "tenantkit_parent_"
@@ -22,6 +23,12 @@ class SameText(BinaryExpression[Any]):
     """Two texts that are the same letter by letter, also where a database compares texts more loosely."""
 
     __visit_name__ = "same_text"
+    inherit_cache = True
+
+
+class OwnFunction(Function[Any]):
+    """A function that scoping itself calls, though it is not on the list of those that statements may call."""
+
     inherit_cache = True
 
 

@@ -33,6 +33,7 @@ def scope_engine(
     rules: Sequence[RowRule] = (),
     functions: Iterable[str] = (),
     elements: Iterable[type] = (),
+    policies: bool = False,
     **options: Any,
 ) -> Engine:
     """
@@ -48,6 +49,8 @@ def scope_engine(
         rules: further row rules, beside the tenant's.
         functions: names of SQL functions that statements may call, beside the built-in list.
         elements: classes of the application's own ``@compiles`` elements that statements may hold.
+        policies: whether each transaction tells the database its scope, in one statement, for row level security
+            (PostgreSQL, :class:`Policies`).
         options: as for ``sqlalchemy.create_engine``.
 
     Raises:
@@ -57,7 +60,7 @@ def scope_engine(
     .. versionadded:: 0.1
     """
     known = _registry(metadata, rules, functions, elements)
-    return _scoped(create_engine(_scoped_url(url), **_checked(options)), known)
+    return _scoped(create_engine(_scoped_url(url), **_checked(options)), known, policies=policies)
 
 
 def scope_async_engine(
@@ -67,6 +70,7 @@ def scope_async_engine(
     rules: Sequence[RowRule] = (),
     functions: Iterable[str] = (),
     elements: Iterable[type] = (),
+    policies: bool = False,
     **options: Any,
 ) -> AsyncEngine:
     """
@@ -76,7 +80,7 @@ def scope_async_engine(
     """
     known = _registry(metadata, rules, functions, elements)
     engine = create_async_engine(_scoped_url(url, is_async=True), **_checked(options))
-    _scoped(engine.sync_engine, known)
+    _scoped(engine.sync_engine, known, policies=policies)
     return engine
 
 
@@ -101,9 +105,14 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _scoped(engine: Engine, known: Callable[[frozenset[str]], Registry]) -> Engine:
+def _scoped(engine: Engine, known: Callable[[frozenset[str]], Registry], *, policies: bool) -> Engine:
     dialect: Any = engine.dialect  # new, so nothing is compiled or cached under it yet
-    Sights(dialect, known)
+    if policies and dialect.name != "postgresql":
+        raise ConfigurationError(
+            f"policies=True needs PostgreSQL, and this is {dialect.name}. Leave it out here: every statement is scoped "
+            "without it."
+        )
+    Sights(dialect, known, policies=policies)
     check_hooks(type(dialect))  # type: ignore[arg-type]  # a class is hashable
     prepare_sqlite(engine)
     return engine

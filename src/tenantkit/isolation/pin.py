@@ -4,6 +4,7 @@ The pin: which scope a connection works for, as a private object on the connecti
 It is no execution option and not in ``session.info``: what a caller can name, a caller can forge.
 """
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
@@ -21,16 +22,16 @@ _ATTRIBUTE: Final = "_tenantkit_pin"
 class Pin:
     """The scope of a session, its bound values for one registry, and the parent rows seen to be its own."""
 
-    __slots__ = ("known", "registry", "scope", "values")
+    __slots__ = ("known", "missing", "registry", "scope", "values")
 
     def __init__(self, scope: Scope, registry: Registry) -> None:
         self.scope = scope
         self.registry = registry
-        self.values = registry.values(scope)
+        self.values, self.missing = registry.values(scope)
         self.known: dict[Any, set[object]] = {}
 
-    def attach(self, connection: Connection) -> None:
-        """Put the pin on a connection that carries none, or carries this one."""
+    def attach(self, connection: Connection) -> bool:
+        """Put the pin on a connection that carries none, or carries this one; return whether it carried none."""
         held = getattr(connection, _ATTRIBUTE, None)
         if held is not None and held is not self:
             raise ScopeChanged(
@@ -38,6 +39,24 @@ class Pin:
                 "session a connection of its own, or end the other session's transaction first."
             )
         setattr(connection, _ATTRIBUTE, self)
+        return held is None
+
+    def value_of(self, name: str) -> Any:
+        """Return one bound value, by its name; raises as :meth:`check_known`."""
+        if name in self.missing:
+            raise refusal(self.missing[name])
+        return self.values[name]
+
+    def check_known(self, names: Collection[str]) -> None:
+        """
+        Refuse a statement that needs a value which the scope does not name.
+
+        Raises:
+            ScopeRequired: it does not.
+        """
+        for name, error in self.missing.items():
+            if name in names:
+                raise refusal(error)
 
     def detach(self, connection: Connection) -> None:
         """Take the pin off; what was known of parent rows ends with the transaction."""

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapper
 
 from tenantkit.core.scope import Scope
-from tenantkit.exceptions import ConfigurationError, UndeclaredTable
+from tenantkit.exceptions import ConfigurationError, ScopeRequired, UndeclaredTable
 from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName, ScopeBind
 from tenantkit.isolation.entry import Condition, Entry, Link, Stamp
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
@@ -91,6 +91,24 @@ class Registry:
         return [rule for rule in self.rules if rule.name in followed]
 
     @property
+    def entries(self) -> list[Entry]:
+        """What is known of each declared table, parents before children where they do not point in circles."""
+        metadata = dict.fromkeys(table.metadata for table in self._entries)
+        return [
+            self._entries[table] for one in metadata for table in one.sorted_tables if table in self._entries
+        ]
+
+    @property
+    def binds_by_name(self) -> list[tuple[RowRule, ScopeBind]]:
+        """Every value that is filled from a scope, with its rule; a rule has several if its columns' types differ."""
+        return list(self._binds.values())
+
+    @property
+    def binds_by_rule(self) -> dict[RowRule, ScopeBind]:
+        """One value for each rule that has any."""
+        return dict(reversed(self._binds.values()))
+
+    @property
     def bind_names(self) -> Collection[str]:
         """The names of the values that are filled from a scope."""
         return self._binds.keys()
@@ -109,11 +127,16 @@ class Registry:
             self._attributes[mapper] = found
         return found
 
-    def values(self, scope: Scope) -> dict[str, object]:
-        """Return the bound values of a scope, by parameter name."""
+    def values(self, scope: Scope) -> tuple[dict[str, object], dict[str, ScopeRequired]]:
+        """Return the bound values of a scope by parameter name, and what it does not say."""
         found: dict[str, object] = {}
+        missing: dict[str, ScopeRequired] = {}
         for name, (rule, bind) in self._binds.items():
-            value = rule.value(scope) if rule.value is not None else None
+            try:
+                value = rule.value(scope) if rule.value is not None else None
+            except ScopeRequired as error:
+                missing[name] = error
+                continue
             expected = bind.type.python_type
             if not isinstance(value, expected):
                 raise ConfigurationError(
@@ -121,7 +144,7 @@ class Registry:
                     f"{expected.__name__}. Tenant ids have one type in an application."
                 )
             found[name] = value
-        return found
+        return found, missing
 
     def _bind(self, rule: RowRule, column: Column[Any]) -> ScopeBind:
         for known, bind in self._binds.values():

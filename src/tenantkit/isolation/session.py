@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session, SessionTransaction, object_mapper
 
 from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ForeignTenant, StatementRefused
+from tenantkit.isolation.hooks import is_transactional
+from tenantkit.isolation.local_settings import telling_unscoped, values_to_tell
 from tenantkit.isolation.pin import Pin
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
@@ -79,9 +81,16 @@ class ScopedSession(Session):
                 "scope_engine(); for rows of all tenants use unscoped_session()."
             )
         pin = self._pin(dialect.tenantkit_registry)
-        pin.attach(connection)
+        is_new = pin.attach(connection)
         connection.dialect = dialect
         self.__pinned.append((connection, pin))
+        if is_new and dialect.tenantkit_telling is not None:
+            if not is_transactional(connection):
+                raise StatementRefused(
+                    "Policies read settings of the transaction, and this connection is in AUTOCOMMIT. Leave that "
+                    "isolation level out."
+                )
+            dialect.tell(connection, values_to_tell(pin, dialect))
 
     def _detach(self) -> None:
         for connection, pin in self.__pinned:
@@ -132,7 +141,7 @@ class ScopedSession(Session):
             return []  # refused when it comes to a connection
         registry = dialect.tenantkit_registry
         pin = self._pin(registry)
-        return [(key, pin.values[stamp.bind.key]) for key, stamp in registry.stamped_attributes(mapper)]
+        return [(key, pin.value_of(stamp.bind.key)) for key, stamp in registry.stamped_attributes(mapper)]
 
     def _is_scoped(self, instance: Any) -> bool:
         mapper = object_mapper(instance)
@@ -152,16 +161,36 @@ class UnscopedSession(Session):
 
     What it loads cannot be added to or merged into a scoped session.
 
+    Args:
+        bind: an engine of the role that owns the tables.
+        policies: whether each transaction tells the database that it is unscoped, so that policies let the owner see
+            all rows.
+        options: as for ``sqlalchemy.orm.Session``.
+
     .. versionadded:: 0.1
     """
 
     marks: ClassVar[str] = _UNSCOPED
+
+    def __init__(self, bind: Any = None, *, policies: bool = False, **options: Any) -> None:
+        self.__policies = policies
+        super().__init__(bind, **options)
+
+    def _tell(self, connection: Connection) -> None:
+        if self.__policies:
+            connection.execute(telling_unscoped()).close()
 
 
 @event.listens_for(ScopedSession, "after_begin")
 def _pin_connection(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     if isinstance(session, ScopedSession):
         session._attach(connection)
+
+
+@event.listens_for(UnscopedSession, "after_begin")
+def _tell_unscoped(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    if isinstance(session, UnscopedSession):
+        session._tell(connection)
 
 
 @event.listens_for(ScopedSession, "after_transaction_end")

@@ -5,6 +5,7 @@ from itertools import chain, combinations
 from typing import Any, Final
 
 from tenantkit.exceptions import ConfigurationError
+from tenantkit.isolation.local_settings import telling_scope
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
 
@@ -22,9 +23,12 @@ class Sights:
     Args:
         dialect: the engine's, new and not yet connected.
         registry: makes what is known of the tables, without some rules.
+        policies: whether each transaction tells the database its scope.
     """
 
-    def __init__(self, dialect: Any, registry: Callable[[frozenset[str]], Registry]) -> None:
+    def __init__(
+        self, dialect: Any, registry: Callable[[frozenset[str]], Registry], *, policies: bool
+    ) -> None:
         self._main = dialect
         self._known = registry(frozenset())
         self._dialects = {frozenset[str](): dialect}
@@ -39,6 +43,9 @@ class Sights:
         for lifted, each in self._dialects.items():
             each.tenantkit_registry = self._known if each is dialect else registry(lifted)
             each.tenantkit_sights = self
+            each.tenantkit_telling = (
+                telling_scope(each.tenantkit_registry).compile(dialect=each) if policies else None
+            )
             each.dispatch = dialect.dispatch  # listeners of the engine hear all of them
 
     def initialize_others(self, connection: Any) -> None:

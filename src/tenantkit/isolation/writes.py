@@ -55,7 +55,7 @@ class WritePlan:
         """Return one caller's parameter set with the pin's values; nothing the caller gives can win."""
         filled = {**parameters, **pin.values}
         for key, stamp in self.fills.items():
-            value = pin.values[stamp.bind.key]
+            value = pin.value_of(stamp.bind.key)
             _compare(parameters.get(key), value, stamp)
             filled[key] = value
         return filled
@@ -73,7 +73,7 @@ class WritePlan:
             for parameters in parameter_sets:
                 if parameters.get(name) is None:
                     raise _foreign(None, stamp)
-                _compare(parameters[name], pin.values[stamp.bind.key], stamp)
+                _compare(parameters[name], pin.value_of(stamp.bind.key), stamp)
         seen: Seen = {}
         for link, names in self.links:
             wanted, odd = self._wanted(link, names, parameter_sets)

@@ -1,6 +1,6 @@
 """The hooks into a dialect: driver SQL that it issues itself is let through."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ class ScopedDialect:
 
     tenantkit_registry: Registry
     tenantkit_sights: Any = None
+    tenantkit_telling: Any = None
 
     def __init__(self, **options: Any) -> None:
         self._made_with = options
@@ -25,6 +26,15 @@ class ScopedDialect:
     def twin(self) -> Any:
         """Return a new dialect, made as this one was; it shares nothing with it."""
         return type(self)(**self._made_with)
+
+    def tell(self, connection: Any, values: Mapping[str, str]) -> None:
+        """Tell the database what its policies compare with, by the driver: no listener takes it for a statement."""
+        compiled = self.tenantkit_telling
+        parameters: Any = values
+        if compiled.positional:
+            parameters = tuple(values[name] for name in compiled.positiontup)
+        with _own_call(connection):
+            connection.exec_driver_sql(compiled.string, parameters).close()
 
     @classmethod
     def get_dialect_cls(cls, _url: Any) -> Any:

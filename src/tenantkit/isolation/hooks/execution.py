@@ -18,7 +18,7 @@ from tenantkit.isolation.pin import Pin, pin_of
 from tenantkit.isolation.refusals import refusal, statement_refused
 from tenantkit.isolation.writes import WritePlan
 
-__all__ = ["ScopedContext"]
+__all__ = ["ScopedContext", "is_transactional"]
 
 _SAVEPOINT_CLAUSES: Final = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 
@@ -58,6 +58,8 @@ class ScopedContext:
             )
         if execution_options.get("schema_translate_map"):
             raise refusal(raw_sql.schema_map_refused())
+        if pin.missing:
+            pin.check_known(compiled.bind_names.values())
         _refuse_reserved(parameters, pin)
         plan: WritePlan | None = compiled.write_plan
         if plan is None:
@@ -100,7 +102,7 @@ class ScopedContext:
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[misc]
         plan = self.compiled.write_plan if self.compiled is not None else None
-        if plan is not None and plan.is_certain and self._is_transactional():
+        if plan is not None and plan.is_certain and is_transactional(self.root_connection):
             plan.remember(self.compiled_parameters, self.tenantkit_seen, self.tenantkit_pin)
         elif getattr(self, "isupdate", False) or getattr(self, "isdelete", False):
             self.tenantkit_pin.known.clear()  # a key may be free again, and taken by another tenant
@@ -110,11 +112,6 @@ class ScopedContext:
 
     tenantkit_pin: Pin
     tenantkit_seen: Any
-
-    def _is_transactional(self) -> bool:
-        """Whether rows stay as they are seen until the transaction ends, as far as they are this tenant's own."""
-        level = self.execution_options.get("isolation_level") or self.dialect._on_connect_isolation_level
-        return bool(level != "AUTOCOMMIT")
 
     def _check_deleted(self) -> None:
         expected, matched = len(self.compiled_parameters), self.cursor.rowcount
@@ -129,6 +126,12 @@ class ScopedContext:
         if "tenantkit_pin" in self.__dict__ and hasattr(result, "cursor_strategy"):
             GuardedFetch.guard(result, self.tenantkit_pin)
         return result
+
+
+def is_transactional(connection: Any) -> bool:
+    """Whether what is seen and set on a connection stays until its transaction ends."""
+    level = connection.get_execution_options().get("isolation_level")
+    return bool((level or connection.dialect._on_connect_isolation_level) != "AUTOCOMMIT")
 
 
 def _refuse_reserved(parameters: Any, pin: Pin) -> None:

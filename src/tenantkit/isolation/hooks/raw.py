@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from tenantkit.isolation import raw_sql
-from tenantkit.isolation.elements import RESERVED_PREFIX, ScopeBind
+from tenantkit.isolation.elements import RESERVED_PREFIX, OwnFunction, ScopeBind
 from tenantkit.isolation.hooks.statement import Statement
 from tenantkit.isolation.refusals import refusal, statement_refused
 from tenantkit.isolation.vouch import VouchedLiteral, VouchedText, logger
@@ -54,7 +54,9 @@ class RawHooks(Statement):
         return super().visit_column(column, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_function(self, func: Any, **kw: Any) -> str:
-        raw_sql.check_function(func.name, tuple(getattr(func, "packagenames", ())), self.registry.functions)
+        if not isinstance(func, OwnFunction):
+            packages = tuple(getattr(func, "packagenames", ()))
+            raw_sql.check_function(func.name, packages, self.registry.functions)
         return super().visit_function(func, **kw)  # type: ignore[misc,no-any-return]
 
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:

@@ -1,0 +1,53 @@
+"""What the database is told at the begin of a transaction, for its policies: the values of the scope's rules."""
+
+from typing import Any, Final
+
+from sqlalchemy import Select, String, bindparam, literal_column, select
+
+from tenantkit.isolation.elements import OwnFunction, ScopeBind
+from tenantkit.isolation.pin import Pin
+from tenantkit.isolation.registry import Registry
+from tenantkit.isolation.rules import RowRule
+
+__all__ = ["UNSCOPED", "setting_of", "telling_scope", "telling_unscoped", "values_to_tell"]
+
+UNSCOPED: Final = "tenantkit.unscoped"
+_LOCAL: Final[Any] = literal_column("'t'")  # until the transaction ends, so also behind a transaction pooler
+
+
+def setting_of(rule: RowRule) -> str:
+    """Return the name of the setting that policies read for a rule."""
+    return f"tenantkit.{rule.name}"
+
+
+def telling_scope(registry: Registry) -> Select[Any]:
+    """Return the one statement that tells the values of all rules, each a parameter of the rule's name."""
+    return select(
+        *(
+            OwnFunction(
+                "set_config",
+                literal_column(f"'{setting_of(rule)}'"),
+                bindparam(rule.name, type_=String),
+                _LOCAL,
+            )
+            for rule in registry.binds_by_rule
+        )
+    )
+
+
+def values_to_tell(pin: Pin, dialect: Any) -> dict[str, str]:
+    """Return the parameters of :func:`telling_scope`: values as texts, as the database casts them to the columns."""
+    return {rule.name: _text_of(bind, pin, dialect) for rule, bind in pin.registry.binds_by_rule.items()}
+
+
+def _text_of(bind: ScopeBind, pin: Pin, dialect: Any) -> str:
+    value = pin.values.get(bind.key)
+    if value is None:  # the scope does not say: no row is in sight
+        return ""
+    stored = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    return str(value if stored is None else stored(value))
+
+
+def telling_unscoped() -> Select[Any]:
+    """Return the statement that lets the owner of the tables see all rows until its transaction ends."""
+    return select(OwnFunction("set_config", literal_column(f"'{UNSCOPED}'"), literal_column("'on'"), _LOCAL))
