@@ -1,8 +1,12 @@
 """What several folders share: real databases with the tables of an office, and a kit on each."""
 
+from contextlib import ExitStack
+from functools import cache
+
 import pytest
 from sqlalchemy import create_engine, text
 
+from tenantkit.isolation.local_settings import UNSCOPED
 from tests.integration import office
 
 
@@ -22,17 +26,34 @@ def server():
 
 
 @pytest.fixture(scope="session")
-def office_database(server):
-    """Give a database with the office's tables, of a role that owns them and one that does not."""
-    with server.database() as made:
-        kit = office.make_kit(office.Place("postgresql", made.app_url, made.owner_url))
-        kit.create_tables()
-        tables = [table.name for metadata in kit._metadata for table in reversed(metadata.sorted_tables)]
-        kit.dispose()
-        yield made, "; ".join(f"DELETE FROM {table}" for table in tables)  # faster than TRUNCATE on few rows
+def office_databases(server):
+    """Make databases with the office's tables, of a role that owns them and one that does not."""
+    with ExitStack() as stack:
+
+        @cache
+        def place(*, policies):
+            made = stack.enter_context(server.database())
+            found = office.Place("postgresql", made.app_url, made.owner_url, policies)
+            kit = office.make_kit(found)
+            kit.create_tables()
+            tables = [table.name for metadata in kit._metadata for table in reversed(metadata.sorted_tables)]
+            kit.dispose()
+            return found, "; ".join(
+                f"DELETE FROM {table}" for table in tables
+            )  # faster than TRUNCATE on few rows
+
+        yield place
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def pytest_generate_tests(metafunc):
+    """Run what needs a database on each; what is not about a framework also behind policies."""
+    chosen = [mark for mark in metafunc.definition.iter_markers("parametrize") if "database" in mark.args[0]]
+    if "database" in metafunc.fixturenames and not chosen:
+        behind = ["policies"] if metafunc.module.__name__.startswith("tests.integration") else []
+        metafunc.parametrize("database", ["sqlite", "postgresql", *behind], indirect=True)
+
+
+@pytest.fixture
 def database(request, tmp_path):
     """Give a database with the office's empty tables."""
     if request.param == "sqlite":
@@ -43,11 +64,11 @@ def database(request, tmp_path):
         kit.dispose()
         yield place
         return
-    made, emptied = request.getfixturevalue("office_database")
-    yield office.Place("postgresql", made.app_url, made.owner_url)
-    engine = create_engine(made.owner_url)
+    place, emptied = request.getfixturevalue("office_databases")(policies=request.param == "policies")
+    yield place
+    engine = create_engine(place.owner_url)
     with engine.begin() as connection:
-        connection.execute(text(f"SET lock_timeout = '5s'; {emptied}"))
+        connection.execute(text(f"SET lock_timeout = '5s'; SET {UNSCOPED} = 'on'; {emptied}"))
     engine.dispose()
 
 

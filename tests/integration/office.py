@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, String, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from tenantkit import Settings, TenantKit
-from tenantkit.isolation import TenantScoped, shared
+from tenantkit.isolation import TenantScoped, UnscopedSession, shared
 from tenantkit.quotas import Plan, Plans
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import Host, TokenClaim, agree
@@ -53,16 +53,18 @@ class Page(TenantScoped, Base):
 
 @dataclass(frozen=True)
 class Place:
-    """A database: its kind, and the URLs of the application's role and of the owner."""
+    """A database: its kind, the URLs of the application's role and of the owner, and whether it has policies."""
 
     kind: str
     url: str
     owner_url: str
+    policies: bool = False
 
 
 def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, **settings):
     """Return a kit of the office on a database."""
     given = {"database_url": place.url, "owner_database_url": place.owner_url, "token_secret": SECRET}
+    given["policies"] = place.policies
     return TenantKit(
         Settings(**given | settings),
         metadata=metadata,
@@ -89,7 +91,7 @@ def sign_up(kit, slug, **options):
 
 def counted(kit, entity=Document):
     """Return the number of rows of all tenants, as the owner sees what is committed."""
-    with Session(kit.owner_engine) as session:
+    with UnscopedSession(kit.owner_engine, policies=kit.settings.policies) as session:
         return session.scalar(select(func.count()).select_from(entity))
 
 

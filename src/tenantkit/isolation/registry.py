@@ -106,7 +106,8 @@ class Registry:
     @property
     def binds_by_rule(self) -> dict[RowRule, ScopeBind]:
         """One value for each rule that has any."""
-        return dict(reversed(self._binds.values()))
+        first = dict(reversed(self._binds.values()))
+        return {rule: first[rule] for rule in self.rules if rule in first}
 
     @property
     def bind_names(self) -> Collection[str]:
