@@ -41,7 +41,6 @@ from tenantkit.exceptions import ConfigurationError, ForeignTenant, ScopeChanged
 from tenantkit.isolation import (
     SOFT_DELETE,
     Policies,
-    Registry,
     RowRule,
     ScopedSession,
     SoftDeletable,
@@ -50,6 +49,7 @@ from tenantkit.isolation import (
     scoped_through,
     soft_deletable,
 )
+from tenantkit.isolation.registry import Registry
 from tests.leaks.conftest import mariadb_database, postgres_database
 from tests.leaks.places import owner_of, relaxed
 

@@ -21,7 +21,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantkit import Scope, Tenant
 from tenantkit.exceptions import ConfigurationError, UndeclaredTable
-from tenantkit.isolation import Registry, RowRule, TenantScoped, declare, scoped_by, scoped_through, shared
+from tenantkit.isolation import RowRule, TenantScoped, declare, scoped_by, scoped_through, shared
+from tenantkit.isolation.registry import Registry
 from tenantkit.sql.declarations import INFO_KEY, ScopedBy, ScopedThrough, Shared, declaration_of
 
 

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import typer
 
 from tenantkit.cli.demo import demo
+from tenantkit.cli.policies import policies
 
 __all__ = ["app"]
 
@@ -12,6 +13,7 @@ app = typer.Typer(
     name="tenantkit", no_args_is_help=True, help="Let one application serve many organizations."
 )
 app.command()(demo)
+app.command()(policies)
 
 
 @app.command("version")

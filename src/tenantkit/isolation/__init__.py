@@ -2,7 +2,6 @@
 
 from tenantkit.isolation.engine import scope_async_engine, scope_engine
 from tenantkit.isolation.policies import Policies, Policy, TablePolicies
-from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import SOFT_DELETE, RowRule
 from tenantkit.isolation.session import ScopedSession, UnscopedSession
 from tenantkit.isolation.vouch import vouch
@@ -20,7 +19,6 @@ __all__ = [
     "SOFT_DELETE",
     "Policies",
     "Policy",
-    "Registry",
     "RowRule",
     "ScopedSession",
     "SoftDeletable",
