@@ -23,9 +23,9 @@ from tests.leaks.oracle_tables import CARRIERS, TABLES, fill, metadata, owners
 from tests.leaks.oracle_writes import writes
 from tests.leaks.places import relaxed
 
-SEED = int(os.environ.get("TENANTKIT_ORACLE_SEED", secrets.randbelow(2**32)))
+SEED = int(os.environ.get("TENANTKIT_TEST_ORACLE_SEED", secrets.randbelow(2**32)))
 EXAMPLES = {
-    name: int(os.environ.get("TENANTKIT_ORACLE_EXAMPLES", n))
+    name: int(os.environ.get("TENANTKIT_TEST_ORACLE_EXAMPLES", n))
     for name, n in (("sqlite", 500), ("postgresql", 200), ("mariadb", 200))
 }
 FULL_JOINS = {"sqlite": sqlite3.sqlite_version_info >= (3, 39), "postgresql": True, "mariadb": False}
