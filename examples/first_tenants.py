@@ -4,7 +4,7 @@ from first_steps import Note, kit
 
 kit.create_tables()
 
-with kit.unscoped_session(reason="sign up the first tenants") as unscoped:
+with kit.unscoped_session(reason="sign up the first tenants", actor="setup") as unscoped:
     tenants = [kit.directory.create_tenant(unscoped, slug) for slug in ("acme", "bolt")]
     for tenant in tenants:
         kit.directory.add_member(unscoped, tenant, "ann", ["member"])

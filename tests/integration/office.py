@@ -81,7 +81,7 @@ def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, 
 
 def sign_up(kit, slug, **options):
     """Create a tenant with a writer and a reader, and return it."""
-    with kit.unscoped_session(reason=f"sign up {slug}") as session:
+    with kit.unscoped_session(reason=f"sign up {slug}", actor="test") as session:
         tenant = kit.directory.create_tenant(session, slug, **{"plan": "trial"} | options)
         for role in ("writer", "reader"):
             kit.directory.add_member(session, tenant, role, [role])
@@ -123,6 +123,16 @@ class Hands:
                 yield scope
         else:
             async with self.kit.ascope(tenant, **options) as scope:
+                yield scope
+
+    @asynccontextmanager
+    async def impersonation(self, tenant, **options):
+        """Enter a scope for somebody from outside."""
+        if self.kind == "sync":
+            with self.kit.impersonation(tenant, **options) as scope:
+                yield scope
+        else:
+            async with self.kit.aimpersonation(tenant, **options) as scope:
                 yield scope
 
     @property

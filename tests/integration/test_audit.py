@@ -149,7 +149,7 @@ def test_the_central_id_is_nobodys(kit):
     """A tenant cannot have the id under which the central trail is kept, so no scope can be of it."""
     kit.audit.record_central("host.unknown")
     with (
-        kit.unscoped_session(reason="try it") as session,
+        kit.unscoped_session(reason="try it", actor="test") as session,
         pytest.raises(ConfigurationError),
     ):
         kit.directory.create_tenant(session, "zero", tenant_id=central_tenant_id(type(new_id())))

@@ -16,7 +16,7 @@ from tests.unit.clocks import NOON, FixedClock
 @pytest.fixture
 def anywhere(kit):
     """Give a session over all tenants."""
-    with kit.unscoped_session(reason="look at the directory") as session:
+    with kit.unscoped_session(reason="look at the directory", actor="test") as session:
         yield session
 
 
@@ -42,7 +42,7 @@ def test_defaults(kit, anywhere):
 def test_the_clock_says_when_it_was_created(database):
     """The moment of creation is told by the clock that was passed in."""
     kit = make_kit(database, clock=FixedClock())
-    with kit.unscoped_session(reason="create") as session:
+    with kit.unscoped_session(reason="create", actor="test") as session:
         kit.directory.create_tenant(session, "acme")
         assert NOON == session.scalar(select(kit.directory.tables.tenants.c.created_at))
     kit.dispose()
@@ -57,9 +57,9 @@ def test_the_id_may_be_given(kit, anywhere):
 
 def test_the_caller_commits(kit):
     """The directory commits nothing: left without a commit, a new tenant is not there."""
-    with kit.unscoped_session(reason="create") as session:
+    with kit.unscoped_session(reason="create", actor="test") as session:
         kit.directory.create_tenant(session, "acme")
-    with kit.unscoped_session(reason="look") as session:
+    with kit.unscoped_session(reason="look", actor="test") as session:
         assert kit.directory.by_slug(session, "acme") is None
 
 
@@ -154,7 +154,7 @@ def test_without_roles_and_plans_any_name_will_do(database):
     """An application that has no matrix and no plans yet can sign up tenants and members."""
     made = make_kit(database)
     kit = TenantKit(made.settings, metadata=Base.metadata, resolve=made.resolve)
-    with kit.unscoped_session(reason="sign up") as session:
+    with kit.unscoped_session(reason="sign up", actor="test") as session:
         tenant = kit.directory.create_tenant(session, "acme", plan="any")
         assert frozenset({"any"}) == kit.directory.add_member(session, tenant, "ann", ["any"]).roles
         session.rollback()

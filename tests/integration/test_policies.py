@@ -107,7 +107,7 @@ def test_the_owner_sees_all_rows_where_he_says_so(busy):
     counting = select(func.count()).select_from(Document)
     with Session(busy.owner_engine) as session:
         assert 0 == session.scalar(counting)
-    with busy.unscoped_session(reason="count") as session:
+    with busy.unscoped_session(reason="count", actor="test") as session:
         assert 2 == session.scalar(counting)
         session.commit()
         assert 2 == session.scalar(counting)

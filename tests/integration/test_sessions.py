@@ -53,7 +53,7 @@ def test_an_unknown_slug_enters_nothing(kit, acme, slug):
 
 def test_a_suspended_tenant_is_not_entered(kit, acme):
     """A suspended tenant is refused by its slug."""
-    with kit.unscoped_session(reason="suspend") as session:
+    with kit.unscoped_session(reason="suspend", actor="test") as session:
         kit.directory.set_active(session, acme, active=False)
         session.commit()
     with pytest.raises(TenantSuspended), kit.scope("acme"):
@@ -255,7 +255,7 @@ async def test_disposing_twice_does_no_harm(kit, acme):
 
 def test_an_unscoped_session_sees_all(kit, acme, bolt):
     """It shows and writes the rows of all tenants, and the caller commits."""
-    with kit.unscoped_session(reason="move in") as session:
+    with kit.unscoped_session(reason="move in", actor="test") as session:
         session.add_all([Document(name=one.slug, tenant_id=one.id) for one in (acme, bolt)])
         session.commit()
         session.add(Document(name="lost", tenant_id=acme.id))
@@ -287,7 +287,7 @@ def test_without_a_record_there_is_no_session(kit, acme):
 
     event.listen(Session, "before_commit", fail)
     try:
-        with pytest.raises(OSError, match="full"), kit.unscoped_session(reason="look"):
+        with pytest.raises(OSError, match="full"), kit.unscoped_session(reason="look", actor="test"):
             pytest.fail("opened")
     finally:
         event.remove(Session, "before_commit", fail)
@@ -308,10 +308,63 @@ def test_a_reason_is_needed(kit, reason):
     assert [] == central_events(kit)
 
 
+@pytest.mark.parametrize("actor", [None, "", " ", Actor("")])
+def test_somebody_must_ask(kit, acme, actor):
+    """Without an actor or the name of a program, and with no actor in scope, there is neither session nor record."""
+    before = len(central_events(kit))
+    with (
+        kit.scope(acme),
+        pytest.raises(ConfigurationError, match="who asks"),
+        kit.unscoped_session(reason="look", actor=actor),
+    ):
+        pytest.fail("opened")
+    assert before == len(central_events(kit))
+
+
+def test_a_program_can_ask_by_its_name(kit):
+    """A text is the name of a program that acts by itself."""
+    with kit.unscoped_session(reason="look", actor="nightly totals"):
+        pass
+    (found,) = central_events(kit, "session.unscoped")
+    assert ("nightly totals", "system") == (found.actor, found.actor_kind)
+
+
+# somebody from outside ------------------------------------------------------------------------------------------
+
+
+async def test_an_impersonation_is_told_to_the_tenant(hands, kit, acme, bolt):
+    """Its beginning is committed to the tenant's trail with the reason; what is done in it names both."""
+    support, ann = Actor("support-1"), Actor("ann")
+    async with hands.impersonation(acme, impersonator=support, actor=ann, reason="ticket 42") as scope:
+        assert (support, ann) == (scope.impersonator, scope.actor)
+        assert ["tenant.impersonated"] == [event.action for event in await hands.twin("audit", "latest")]
+        await hands.add(Document(name="mended"))
+        await hands.twin("audit", "record", "document.mended")
+        await hands.do("commit")
+    async with hands.scope(acme):
+        mended, begun = await hands.twin("audit", "latest")
+    assert ("support-1", "ann", {"reason": "ticket 42"}) == (begun.impersonator, begun.actor, begun.details)
+    assert ("support-1", "ann") == (mended.impersonator, mended.actor)
+    async with hands.scope(bolt):
+        assert [] == await hands.twin("audit", "latest")
+
+
+async def test_an_impersonation_needs_a_reason(hands, acme):
+    """Without one nobody gets in, and nothing is recorded."""
+    with pytest.raises(ConfigurationError, match="needs a reason"):
+        async with hands.impersonation(acme, impersonator=Actor("support-1"), reason=" "):
+            pytest.fail("entered")
+    async with hands.scope(acme):
+        assert [] == await hands.twin("audit", "latest")
+
+
 def test_it_can_be_switched_off(database):
     """An application that never needs it can forbid it by a setting."""
     kit = make_kit(database, unscoped_sessions=False)
-    with pytest.raises(ConfigurationError, match="unscoped_sessions"), kit.unscoped_session(reason="x"):
+    with (
+        pytest.raises(ConfigurationError, match="unscoped_sessions"),
+        kit.unscoped_session(reason="x", actor="test"),
+    ):
         pytest.fail("opened")
     assert [] == central_events(kit)
     kit.dispose()
@@ -320,7 +373,7 @@ def test_it_can_be_switched_off(database):
 @pytest.mark.parametrize("way", ["add", "merge"])
 def test_what_it_loaded_stays_outside(kit, acme, way):
     """An object that an unscoped session loaded is refused by a scoped one, even in its own tenant."""
-    with kit.unscoped_session(reason="look") as session:
+    with kit.unscoped_session(reason="look", actor="test") as session:
         session.add(Document(name="a", tenant_id=acme.id))
         session.commit()
         session.expunge_all()
@@ -332,7 +385,7 @@ def test_what_it_loaded_stays_outside(kit, acme, way):
 
 def test_what_it_made_stays_outside(kit, acme, bolt):
     """An object that an unscoped session wrote is refused by a scoped one as well, whatever of it is loaded."""
-    with kit.unscoped_session(reason="write") as session:
+    with kit.unscoped_session(reason="write", actor="test") as session:
         document = Document(name="bolt's", tenant_id=bolt.id)
         session.add(document)
         session.commit()
@@ -344,7 +397,7 @@ def test_what_it_made_stays_outside(kit, acme, bolt):
 
 def test_related_objects_are_refused_too(kit, acme, bolt):
     """An object of another tenant does not come in by a relationship."""
-    with kit.unscoped_session(reason="write") as session:
+    with kit.unscoped_session(reason="write", actor="test") as session:
         document = Document(name="bolt's", tenant_id=bolt.id)
         session.add(document)
         session.commit()
@@ -357,7 +410,7 @@ def test_related_objects_are_refused_too(kit, acme, bolt):
 
 def test_shared_rows_are_everybodys(kit, acme, bolt):
     """A shared table is read in any scope, and written in none: that takes a session over all tenants."""
-    with kit.unscoped_session(reason="a new country") as session:
+    with kit.unscoped_session(reason="a new country", actor="test") as session:
         session.add(Country(code="AT"))
         session.commit()
     for tenant in (acme, bolt):

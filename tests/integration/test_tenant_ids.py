@@ -105,7 +105,7 @@ def test_a_token_names_its_tenant(world):
 def test_unknown_ids(world, tenant_id):
     """An id of nobody, or that is none, is an unknown tenant."""
     kit, _, _ = world
-    with kit.unscoped_session(reason="look") as session:
+    with kit.unscoped_session(reason="look", actor="test") as session:
         assert kit.directory.by_id(session, tenant_id) is None
 
 
@@ -113,7 +113,7 @@ def test_unknown_ids(world, tenant_id):
 def test_numbers_that_no_column_holds(world):
     """A number too large for the column is an unknown tenant, not an error of the driver."""
     kit, _, _ = world
-    with kit.unscoped_session(reason="look") as session:
+    with kit.unscoped_session(reason="look", actor="test") as session:
         for number in (2**31, 2**63, -(2**64), 10**100):
             assert kit.directory.by_id(session, str(number)) is None
 
@@ -122,7 +122,7 @@ def test_numbers_that_no_column_holds(world):
 def test_texts_that_no_column_holds(world):
     """A text that a database cannot hold is an unknown tenant, not an error of the driver."""
     kit, _, _ = world
-    with kit.unscoped_session(reason="look") as session:
+    with kit.unscoped_session(reason="look", actor="test") as session:
         for text in ("a\0b", "\ud800"):
             assert kit.directory.by_id(session, text) is None
 
@@ -131,7 +131,7 @@ def test_texts_that_no_column_holds(world):
 def test_a_number_has_one_spelling(world):
     """An id is known by the one spelling that tokens carry."""
     kit, _, _ = world
-    with kit.unscoped_session(reason="look") as session:
+    with kit.unscoped_session(reason="look", actor="test") as session:
         for spelled in (" 7", "7\n", "+7", "0_7", "007", "\u0667"):
             assert kit.directory.by_id(session, spelled) is None
 
@@ -141,14 +141,14 @@ def test_the_central_trail_is_nobodys(world, kind):
     kit, _, _ = world
     nobody = central_tenant_id({"int": int, "str": str}[kind])
     assert {nobody} == {event.tenant_id for event in central_events(kit)}
-    with kit.unscoped_session(reason="try it") as session, pytest.raises(ConfigurationError):
+    with kit.unscoped_session(reason="try it", actor="test") as session, pytest.raises(ConfigurationError):
         kit.directory.create_tenant(session, "zero", tenant_id=nobody)
 
 
 def test_the_id_must_be_given(world):
     """Without an id of its own type a tenant cannot be created: the message says to give one."""
     kit, _, _ = world
-    with kit.unscoped_session(reason="try it") as session, pytest.raises(ConfigurationError):
+    with kit.unscoped_session(reason="try it", actor="test") as session, pytest.raises(ConfigurationError):
         kit.directory.create_tenant(session, "third")
 
 

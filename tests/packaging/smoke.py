@@ -72,7 +72,7 @@ def core(folder):
     rooms = {room.name for room in pkgutil.iter_modules(tenantkit.__path__)} - ROOMS_OF_EXTRAS
     print(imported(rooms), "modules")
     kit = kit_on(folder)
-    with kit.unscoped_session(reason="smoke run") as session:
+    with kit.unscoped_session(reason="smoke run", actor="test") as session:
         ours, theirs = (kit.directory.create_tenant(session, slug) for slug in ("ours", "theirs"))
         session.commit()
     with kit.scope(ours):
@@ -131,7 +131,7 @@ def fastapi(folder):
     from tenantkit.adapters.fastapi import Tenancy
 
     kit = kit_on(folder)
-    with kit.unscoped_session(reason="smoke run") as session:
+    with kit.unscoped_session(reason="smoke run", actor="test") as session:
         tenant = kit.directory.create_tenant(session, "ours")
         kit.directory.add_member(session, tenant, "someone", ["reader"])
         session.commit()

@@ -38,7 +38,6 @@ FLOORS = [
     {"protocols"},
     {"sql"},
     MECHANISMS,
-    {"facades"},
     {"kit"},
     {"adapters"},
     {"demo", "testing"},

@@ -5,8 +5,7 @@ import inspect
 import pytest
 
 from tenantkit.adapters.fastapi import Tenancy
-from tenantkit.facades import KitAudit, KitQuotas
-from tenantkit.kit import TenantKit
+from tenantkit.kit import KitAudit, KitQuotas, TenantKit
 
 ROOMS = {"kit": TenantKit, "audit": KitAudit, "quotas": KitQuotas}
 # async_session() is named as SQLAlchemy names it; what makes no sense within a request has no twin
@@ -29,7 +28,7 @@ def test_a_twin_takes_and_gives_the_same(room, name):
     assert not inspect.iscoroutinefunction(original)
 
 
-@pytest.mark.parametrize(("room", "name"), [("quotas", "used"), ("kit", "scope")])
+@pytest.mark.parametrize(("room", "name"), [("quotas", "used"), ("kit", "scope"), ("kit", "impersonation")])
 def test_what_uses_the_session_has_a_twin(room, name):
     """What works with, or closes, the session of a scope works with an async session too."""
     assert hasattr(ROOMS[room], f"a{name}")
@@ -40,7 +39,7 @@ def test_every_coroutine_is_a_twin():
     found = {
         (room, name[1:])
         for room, one in ROOMS.items()
-        for name, method in vars(one).items()
+        for name, method in inspect.getmembers(one)
         if inspect.iscoroutinefunction(method)
     }
     assert set(TWINS) == found
@@ -49,6 +48,6 @@ def test_every_coroutine_is_a_twin():
 def test_annotations_resolve():
     """The annotations of the face can be read at run time."""
     for one in (*ROOMS.values(), Tenancy):
-        for method in (getattr(one, name) for name in vars(one) if not name.startswith("_")):
+        for method in (getattr(one, name) for name in dir(one) if not name.startswith("_")):
             if inspect.isfunction(method):
                 assert isinstance(inspect.get_annotations(method, eval_str=True), dict)

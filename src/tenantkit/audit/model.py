@@ -26,6 +26,7 @@ class Event:
         outcome: whether it was done, refused, or tried in vain.
         details: further facts, JSON-able.
         request_id: the request in which it happened.
+        impersonator: id of who acted in truth, where it was in somebody's place.
 
     .. versionadded:: 0.1
     """
@@ -39,3 +40,4 @@ class Event:
     outcome: Outcome
     details: Mapping[str, Any] = field(default_factory=dict)
     request_id: str | None = None
+    impersonator: str | None = None

@@ -1,6 +1,7 @@
 """The trail on a database."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import insert, inspect, select
@@ -53,15 +54,10 @@ class AuditTrail:
             AuditError: the target is neither, or has no identity.
         """
         session.flush()  # so that a new target has its key
+        made = self._event(action, outcome, actor=scope.actor, request=scope.request, details=details)
+        impersonator = scope.impersonator.id if scope.impersonator else None
         return self._insert(
-            session,
-            scope.tenant.id,
-            scope.actor,
-            scope.request,
-            action,
-            _spelled(target),
-            outcome,
-            details or {},
+            session, scope.tenant.id, replace(made, target=_spelled(target), impersonator=impersonator)
         )
 
     def record_central(
@@ -76,9 +72,8 @@ class AuditTrail:
     ) -> Event:
         """Insert an event of no tenant, on an unscoped session. Costs one statement."""
         central = central_tenant_id(self.tables.events.c.tenant_id.type.python_type)
-        return self._insert(
-            session, central, actor, request or RequestFacts(), action, None, outcome, details or {}
-        )
+        made = self._event(action, outcome, actor=actor, request=request or RequestFacts(), details=details)
+        return self._insert(session, central, made)
 
     def latest(self, session: Session, limit: int = 50) -> list[Event]:
         """
@@ -92,28 +87,28 @@ class AuditTrail:
         rows = session.execute(query.limit(max(1, min(limit, 1000)))).mappings()
         return [Event(**{key: row[key] for key in row if key != "tenant_id"}) for row in rows]
 
-    def _insert(  # noqa: PLR0913, PLR0917
+    def _event(
         self,
-        session: Session,
-        tenant_id: TenantId,
+        action: str,
+        outcome: Outcome,
+        *,
         actor: Actor | None,
         request: RequestFacts,
-        action: str,
-        target: str | None,
-        outcome: Outcome,
-        details: Mapping[str, Any],
+        details: Mapping[str, Any] | None,
     ) -> Event:
-        event = Event(
+        return Event(
             id=new_id(),
             occurred_at=self._clock.now(),
             actor=actor.id if actor else None,
             actor_kind=actor.kind if actor else None,
             action=action,
-            target=target,
+            target=None,
             outcome=outcome,
-            details=dict(details),
+            details=dict(details or {}),
             request_id=request.request_id,
         )
+
+    def _insert(self, session: Session, tenant_id: TenantId, event: Event) -> Event:
         row = {name: getattr(event, name) for name in event.__dataclass_fields__}
         session.execute(insert(self.tables.events).values(tenant_id=tenant_id, **row))
         return event

@@ -33,6 +33,7 @@ class AuditTables:
             Column("occurred_at", UtcDateTime, nullable=False),
             Column("actor", String(200)),
             Column("actor_kind", String(16)),
+            Column("impersonator", String(200)),
             Column("action", String(100), nullable=False),
             Column("target", String(300)),
             Column("outcome", String(16), nullable=False),

@@ -37,6 +37,8 @@ class Scope:
     """
     One tenant, the actor that works in it, the actor's roles there, and facts of the request.
 
+    Where somebody from outside works in the actor's place, or in nobody's, that is the impersonator.
+
     Dimensions are what further row rules ask for: ``{"workspace": 7}``; their values are hashable. A scope also holds
     what was opened in it (the kit's sessions), by the object that opened it.
 
@@ -47,6 +49,7 @@ class Scope:
     actor: Actor | None = None
     roles: frozenset[str] = frozenset()
     request: RequestFacts = field(default_factory=RequestFacts)
+    impersonator: Actor | None = None
     dimensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -124,7 +124,7 @@ def test_more_refusals_than_threads_and_connections(narrow):
 @pytest.mark.parametrize("desk", ["sync"], indirect=True)
 def test_more_writers_than_threads(desk):
     """Writers who wait for one row, or one database, leave threads for the one that has it."""
-    with desk.kit.unscoped_session(reason="a large plan") as session:
+    with desk.kit.unscoped_session(reason="a large plan", actor="test") as session:
         session.execute(update(desk.kit.directory.tables.tenants).values(plan="default"))
         session.commit()
     answers = crowd(desk, "POST", "/documents", 2 * MORE_THAN_THREADS)

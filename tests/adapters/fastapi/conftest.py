@@ -75,7 +75,7 @@ def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TenantKit]:
 def client(request: pytest.FixtureRequest, kit: TenantKit) -> Iterator[Client]:
     """The served application, with two tenants of two members each."""
     tenants = {}
-    with kit.unscoped_session(reason="set up the test") as session:
+    with kit.unscoped_session(reason="set up the test", actor="test") as session:
         for slug in ("acme", "bolt"):
             tenants[slug] = kit.directory.create_tenant(session, slug, plan="trial")
             for role in ("writer", "reader"):

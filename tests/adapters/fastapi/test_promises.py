@@ -105,7 +105,7 @@ def test_a_host_of_another_application_leaves_the_token_to_decide(client: Client
 def test_a_suspended_tenant_403(client: Client):
     """A suspended tenant is not served, with a token that is still valid."""
     token = client.token()
-    with client.kit.unscoped_session(reason="suspend it") as session:
+    with client.kit.unscoped_session(reason="suspend it", actor="test") as session:
         client.kit.directory.set_active(session, client.tenants["acme"], active=False)
         session.commit()
     answer = client.bare("GET", "/notes", {"Host": "acme.test", "Authorization": f"Bearer {token}"})
