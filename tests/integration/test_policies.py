@@ -31,6 +31,7 @@ from tenantkit.isolation import (
     scoped_by,
     shared,
 )
+from tenantkit.isolation.doctor import examine
 from tests.integration.office import Document, make_kit, sign_up
 
 behind_policies = pytest.mark.parametrize("database", ["policies"], indirect=True)
@@ -196,6 +197,10 @@ def test_ids_of_any_type_are_compared_as_they_are_stored(server, kind):
                 session.commit()
         with ScopedSession(engine, scope=Scope(Tenant(theirs, "same"))) as session:
             assert [1] == session.scalars(select(notes.c.id)).all()
+        app = create_engine(made.app_url)
+        with app.connect() as connection:  # the doctor knows how the server spells them
+            assert [] == [one for one in examine(connection, policies) if one.severity == "error"]
+        app.dispose()
         with owner.begin() as connection:
             policies.drop_all(connection)
             assert 2 == connection.scalar(select(func.count()).select_from(notes))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    create_engine,
     delete,
     event,
     exists,
@@ -49,6 +50,7 @@ from tenantkit.isolation import (
     scoped_through,
     soft_deletable,
 )
+from tenantkit.isolation.doctor import examine
 from tenantkit.isolation.registry import Registry
 from tests.leaks.conftest import mariadb_database, postgres_database
 from tests.leaks.places import owner_of, relaxed
@@ -481,3 +483,17 @@ def test_wrong_rules_are_refused_at_start(make, message):
     """A rule that says nonsense is an error where it is made or used first."""
     with pytest.raises(ConfigurationError, match=message):
         make()
+
+
+def test_the_doctor_knows_the_policies_of_all_rules(engines):
+    """What the server made of rules that share, of further rules and of children is what was declared."""
+    _, scoped = engines
+    if not scoped.dialect.tenantkit_telling:
+        pytest.skip("no policies here")
+    plain = create_engine(scoped.url.set(drivername="postgresql+psycopg"))
+    with plain.connect() as connection:
+        found = examine(connection, Policies(Base.metadata, rules=[WORKSPACE]))
+        other = examine(connection, Policies(Base.metadata))
+    plain.dispose()
+    assert [] == [one for one in found if one.severity == "error"]
+    assert {"other-policy"} == {one.code for one in other if one.severity == "error"}

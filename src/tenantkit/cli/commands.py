@@ -5,6 +5,7 @@ from importlib.metadata import version
 import typer
 
 from tenantkit.cli.demo import demo
+from tenantkit.cli.doctor import doctor
 from tenantkit.cli.policies import policies
 
 __all__ = ["app"]
@@ -14,6 +15,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(policies)
+app.command()(doctor)
 
 
 @app.command("version")

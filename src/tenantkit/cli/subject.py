@@ -12,7 +12,7 @@ from sqlalchemy import MetaData
 from tenantkit import TenantKit
 from tenantkit.isolation import Policies
 
-__all__ = ["Subject", "policies_of"]
+__all__ = ["Subject", "kit_of", "policies_of"]
 
 Subject = Annotated[
     str,
@@ -21,6 +21,12 @@ Subject = Annotated[
         help="A TenantKit, a MetaData or a Policies of your application, such as app.main:kit.",
     ),
 ]
+
+
+def kit_of(subject: str) -> TenantKit | None:
+    """Import an object of the application, and return it if it is a kit."""
+    found = _imported(subject)
+    return found if isinstance(found, TenantKit) else None
 
 
 def policies_of(subject: str) -> Policies:

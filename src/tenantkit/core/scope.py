@@ -55,7 +55,7 @@ class Scope:
 
     @property
     def boundary(self) -> tuple[object, frozenset[tuple[str, Any]]]:
-        """What two scopes have in common that see the same rows: the tenant's id and the dimensions."""
+        """The tenant's id and the dimensions: two scopes of one boundary see the same rows."""
         return self.tenant.id, frozenset(self.dimensions.items())
 
     def dimension(self, name: str) -> Any:

@@ -76,7 +76,7 @@ class TablePolicies:
         return [
             f"ALTER TABLE {self.name} ENABLE ROW LEVEL SECURITY",
             f"ALTER TABLE {self.name} FORCE ROW LEVEL SECURITY",
-            *(self._create(policy) for policy in self.policies),
+            *(self.statement(policy) for policy in self.policies),
         ]
 
     def drop(self) -> list[str]:
@@ -87,7 +87,8 @@ class TablePolicies:
             f"ALTER TABLE {self.name} DISABLE ROW LEVEL SECURITY",
         ]
 
-    def _create(self, policy: Policy) -> str:
+    def statement(self, policy: Policy) -> str:
+        """Return the statement that creates one policy."""
         check = "" if policy.check is None else f" WITH CHECK ({policy.check})"
         return (
             f"CREATE POLICY {policy.name} ON {self.name} FOR {policy.command} TO {policy.role} "
