@@ -55,7 +55,7 @@ class Scope:
 
     @property
     def boundary(self) -> tuple[object, frozenset[tuple[str, Any]]]:
-        """The tenant's id and the dimensions: two scopes of one boundary see the same rows."""
+        """The tenant's id and the dimensions; two scopes of one boundary see the same rows."""
         return self.tenant.id, frozenset(self.dimensions.items())
 
     def dimension(self, name: str) -> Any:
