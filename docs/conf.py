@@ -37,6 +37,7 @@ OTHERS += " sqlalchemy starlette types typing uuid"
 nitpick_ignore_regex = [
     (r"py:.*", rf"(?:{'|'.join(OTHERS.split())})\..*"),
     (r"py:.*", rf"(?:{'|'.join(dir(builtins))})(?:\[.*)?"),
+    (r"py:.*", r"(?:alembic\..*|Operations(?:\..*)?)"),  # what Alembic writes into docstrings of operations
     # in signatures, as SQLAlchemy spells them or where an import is for type checking only
     (
         r"py:class",

@@ -1,7 +1,7 @@
 """
 Import what one extra brings and run a little of it, in an environment that holds the wheel and that extra alone.
 
-`nox -s extras` runs it: python smoke.py core|asyncio|postgres|mariadb|fastapi|cli|demo|test|all
+`nox -s extras` runs it: python smoke.py core|alembic|asyncio|postgres|mariadb|fastapi|cli|demo|test|all
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tenantkit.quotas import Plan, Plans
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import TokenClaim, agree
 
-ROOMS_OF_EXTRAS = {"adapters", "cli", "demo", "testing"}
+ROOMS_OF_EXTRAS = {"adapters", "cli", "demo", "migrations", "testing"}
 SECRET = "a secret for this run only, long enough for the algorithm"
 
 
@@ -113,6 +113,14 @@ def postgres(_folder):
     engine = scope_engine("postgresql+psycopg://nobody@localhost/nothing", metadata=Base.metadata)
     check(engine.dialect.driver == "psycopg", engine.dialect.driver)
     print("psycopg", psycopg.__version__, psycopg.pq.__impl__)
+
+
+def alembic(_folder):
+    """Import the operations, and look whether Alembic knows them."""
+    print(imported({"migrations"}), "modules")
+    from alembic.operations import Operations
+
+    check(hasattr(Operations, "create_policy"), "op.create_policy is there")
 
 
 def mariadb(_folder):

@@ -38,6 +38,7 @@ FLOORS = [
     {"protocols"},
     {"sql"},
     MECHANISMS,
+    {"migrations"},
     {"kit"},
     {"adapters"},
     {"demo", "testing"},

@@ -1,5 +1,6 @@
 """How tables say whose rows they hold, and what is known of them."""
 
+import ast
 from uuid import UUID, uuid4
 
 import pytest
@@ -109,9 +110,8 @@ def test_a_default_made_in_python_is_a_value(metadata):
 
 CONTRADICTIONS = {
     "two in one dictionary": lambda: scoped_by("owner") | shared(),
-    "two columns": lambda: scoped_by("owner") | {f"{INFO_KEY}.other": ScopedBy("id")},
+    "a column and a parent": lambda: scoped_by("owner") | scoped_through("id"),
     "a parent and nobody": lambda: scoped_through("owner") | shared(),
-    "writable and not": lambda: shared() | {f"{INFO_KEY}.other": Shared(writable=True)},
 }
 
 
@@ -203,6 +203,12 @@ def test_a_declaration_by_hand_is_refused(metadata, declared):
     """What stands in a table's info and is no declaration is refused with the functions that make one."""
     plain(metadata, "t", info={INFO_KEY: declared})
     assert "use scoped_by(), scoped_through() or shared()" in refused(metadata)
+
+
+@pytest.mark.parametrize("info", [scoped_by("owner"), scoped_through("a"), shared()], ids=repr)
+def test_a_declaration_can_be_written_down(info):
+    """What a declaration puts into a table's info is made of plain values: Alembic writes it into migrations."""
+    assert info == ast.literal_eval(repr(info))
 
 
 def test_a_column_that_is_not_there_is_refused(metadata):

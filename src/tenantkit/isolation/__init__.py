@@ -14,6 +14,7 @@ from tenantkit.sql.declarations import (
     shared,
     soft_deletable,
 )
+from tenantkit.sql.keys import tenant_foreign_key, tenant_unique
 
 __all__ = [
     "SOFT_DELETE",
@@ -32,5 +33,7 @@ __all__ = [
     "scoped_through",
     "shared",
     "soft_deletable",
+    "tenant_foreign_key",
+    "tenant_unique",
     "vouch",
 ]

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import ClauseElement, Connection, MetaData, Table, and_
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.elements import PARENT_PREFIX, ScopeBind
@@ -61,15 +62,19 @@ class TablePolicies:
 
     Attributes:
         table: the table.
-        name: its name as SQL spells it, with the schema.
         policies: the policies.
 
     .. versionadded:: 0.1
     """
 
     table: Table
-    name: str
     policies: tuple[Policy, ...]
+
+    @property
+    def name(self) -> str:
+        """The table as SQL spells it, with the schema."""
+        quoting: IdentifierPreparer = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]
+        return quoting.format_table(self.table)
 
     def create(self) -> list[str]:
         """Return the statements that enable, force and create; they take an ACCESS EXCLUSIVE lock for a moment."""
@@ -164,8 +169,7 @@ class Policies:
             connection.exec_driver_sql(statement)
 
     def _of(self, entry: Entry) -> TablePolicies:
-        name = _dialect(self.registry).identifier_preparer.format_table(entry.table)
-        return TablePolicies(entry.table, name, tuple(self._policies(entry)))
+        return TablePolicies(entry.table, tuple(self._policies(entry)))
 
     def _policies(self, entry: Entry) -> Iterator[Policy]:
         if entry.is_scoped:

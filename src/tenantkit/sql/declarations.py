@@ -6,7 +6,7 @@ without one is refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -59,7 +59,7 @@ class Shared:
 
 
 Declaration = ScopedBy | ScopedThrough | Shared
-_KINDS: Final = (ScopedBy, ScopedThrough, Shared)
+_KINDS: Final = {kind.__name__: kind for kind in (ScopedBy, ScopedThrough, Shared)}
 _TENANT_COLUMN: Final = "tenant column"
 _RULE_KEY: Final = "tenantkit-rule."
 _SOFT_DELETE: Final = "soft_delete"
@@ -142,8 +142,8 @@ def ruled_column(table: Table, rule: str) -> str | None:
 
 
 def _info(declaration: Declaration) -> dict[str, Any]:
-    # a key for each kind, so that of two in one dictionary none is lost
-    return {f"{INFO_KEY}.{type(declaration).__name__}": declaration}
+    # a key for each kind, so that of two in one dictionary none is lost; plain values, which Alembic can write down
+    return {f"{INFO_KEY}.{type(declaration).__name__}": asdict(declaration)}
 
 
 def declare(table: Table, info: Mapping[str, Any]) -> Table:
@@ -169,13 +169,11 @@ def declaration_of(table: Table) -> Declaration | None:
 
     .. versionadded:: 0.1
     """
-    found = [value for key, value in table.info.items() if str(key).partition(".")[0] == INFO_KEY]
-    for declared in found:
-        if not isinstance(declared, _KINDS):
-            raise ConfigurationError(
-                f"Table {table.fullname!r} holds {declared!r} under info[{INFO_KEY!r}]; use scoped_by(), "
-                "scoped_through() or shared()."
-            )
+    found = [
+        _declared(table, str(key), value)
+        for key, value in table.info.items()
+        if str(key).partition(".")[0] == INFO_KEY
+    ]
     found += [
         ScopedBy(column.name) for column in table.columns if column.info.get(INFO_KEY) == _TENANT_COLUMN
     ]
@@ -185,6 +183,16 @@ def declaration_of(table: Table) -> Declaration | None:
             "one tenant or to all; keep one of them."
         )
     return found[0] if found else None
+
+
+def _declared(table: Table, key: str, value: object) -> Declaration:
+    try:
+        return _KINDS[key.partition(".")[2]](**value)  # type: ignore[arg-type]  # else it is not ours
+    except (KeyError, TypeError):
+        raise ConfigurationError(
+            f"Table {table.fullname!r} holds {value!r} under info[{key!r}]; use scoped_by(), scoped_through() or "
+            "shared()."
+        ) from None
 
 
 class TenantScoped:

@@ -1,30 +1,18 @@
 """What the catalog of PostgreSQL tells: roles, policies, and what goes around them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from tenantkit.isolation.catalog import StoredPolicy, StoredTable
 from tenantkit.isolation.doctor.model import Finding
-from tenantkit.isolation.doctor.spelling import normal
 from tenantkit.isolation.policies import Policies, Policy, TablePolicies
 
 __all__ = ["Catalog"]
 
 _ROLE: Final = """
     SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user
-"""
-_TABLE: Final = """
-    SELECT c.oid, pg_get_userbyid(c.relowner) AS owner, pg_has_role(c.relowner, 'MEMBER') AS is_owner,
-           c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced, c.relkind = 'p' AS partitioned,
-           has_table_privilege(c.oid, 'TRUNCATE') AS truncates
-    FROM pg_class c WHERE c.oid = to_regclass(:name)
-"""
-_POLICIES: Final = """
-    SELECT polname AS name, polcmd AS command, polpermissive AS permissive, polroles = '{0}'::oid[] AS is_public,
-           pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS check
-    FROM pg_policy WHERE polrelid = CAST(:oid AS oid) ORDER BY polname
 """
 _PARTITIONS: Final = """
     SELECT t.relid::regclass::text AS name
@@ -46,29 +34,6 @@ _FUNCTIONS: Final = """
     WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
       AND has_function_privilege(p.oid, 'EXECUTE') AND pg_get_userbyid(p.proowner) <> current_user
 """
-_COMMANDS: Final = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    name: str
-    command: str
-    permissive: bool
-    is_public: bool
-    using: str | None
-    check: str | None
-
-    @classmethod
-    def of(cls, row: Any) -> Self:
-        letter = row.command.decode() if isinstance(row.command, bytes) else row.command
-        return cls(row.name, _COMMANDS[letter], row.permissive, row.is_public, row.using, row.check)
-
-    def is_as_declared(self, policy: Policy, table: str) -> bool:
-        said = (self.command, self.permissive, self.is_public)
-        return said == (policy.command, True, policy.role == "PUBLIC") and all(
-            normal(ours, table) == normal(theirs, table)
-            for ours, theirs in ((self.using, policy.using), (self.check, policy.check))
-        )
 
 
 class Catalog:
@@ -89,10 +54,10 @@ class Catalog:
         yield from self._role()
         oids = []
         for one in self._policies.tables:
-            facts = self._rows(_TABLE, name=one.name)
-            if facts:
-                oids.append(facts[0].oid)
-                yield from self._table(one, facts[0])
+            stored = StoredTable.read(self._connection, one.name)
+            if stored is not None:
+                oids.append(stored.oid)
+                yield from self._table(one, stored)
         yield from self._around(oids)
 
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
@@ -110,17 +75,17 @@ class Catalog:
                 (f"ALTER ROLE {role.rolname} NOSUPERUSER NOBYPASSRLS",),
             )
 
-    def _table(self, expected: TablePolicies, facts: Any) -> Iterator[Finding]:
+    def _table(self, expected: TablePolicies, stored: StoredTable) -> Iterator[Finding]:
         name = expected.name
-        if facts.is_owner:
+        if stored.is_owner:
             yield Finding(
                 "error",
                 "role-owns",
                 name,
-                f"The application's role owns the table, or is a member of its owner {facts.owner!r}: it can switch "
+                f"The application's role owns the table, or is a member of its owner {stored.owner!r}: it can switch "
                 "the policies off. Let another role own it.",
             )
-        if facts.truncates:
+        if stored.truncates:
             yield Finding(
                 "error",
                 "truncate",
@@ -128,7 +93,7 @@ class Catalog:
                 "The application's role may TRUNCATE, which no policy stops: all tenants' rows would go.",
                 (f"REVOKE TRUNCATE ON {name} FROM CURRENT_USER",),
             )
-        if not facts.enabled:
+        if not stored.enabled:
             yield Finding(
                 "error",
                 "not-enabled",
@@ -136,7 +101,7 @@ class Catalog:
                 "Row level security is not enabled: its policies, if there are any, do nothing.",
                 (f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",),
             )
-        if not facts.forced:
+        if not stored.forced:
             yield Finding(
                 "error",
                 "not-forced",
@@ -144,9 +109,9 @@ class Catalog:
                 "Row level security is not forced: it does not hold for the owner.",
                 (f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",),
             )
-        yield from self._policies_of(expected, facts.oid)
-        if facts.partitioned:
-            for partition in self._rows(_PARTITIONS, oid=facts.oid):
+        yield from self._policies_of(expected, dict(stored.policies))
+        if stored.partitioned:
+            for partition in self._rows(_PARTITIONS, oid=stored.oid):
                 yield Finding(
                     "error",
                     "partition-without-policy",
@@ -156,8 +121,7 @@ class Catalog:
                     (f"REVOKE ALL ON {partition.name} FROM CURRENT_USER",),
                 )
 
-    def _policies_of(self, expected: TablePolicies, oid: int) -> Iterator[Finding]:
-        found = {row.name: _Found.of(row) for row in self._rows(_POLICIES, oid=oid)}
+    def _policies_of(self, expected: TablePolicies, found: dict[str, StoredPolicy]) -> Iterator[Finding]:
         for policy in expected.policies:
             yield from self._policy(expected, policy, found.pop(policy.name, None))
         for other in found.values():
@@ -171,7 +135,9 @@ class Catalog:
                     (f"DROP POLICY {other.name} ON {expected.name}",),
                 )
 
-    def _policy(self, expected: TablePolicies, policy: Policy, found: _Found | None) -> Iterator[Finding]:
+    def _policy(
+        self, expected: TablePolicies, policy: Policy, found: StoredPolicy | None
+    ) -> Iterator[Finding]:
         name, create = f"{expected.name}.{policy.name}", expected.statement(policy)
         drop = f"DROP POLICY {policy.name} ON {expected.name}"
         if found is None:
