@@ -11,6 +11,7 @@ from tests.leaks.places import open_place
 FOUND = "leak-matrix-finding"
 SEEN = "leak-matrix-shape"
 ORACLE = "leak-oracle"
+MUTATION = "leak-mutation"
 
 
 @contextmanager
@@ -100,6 +101,10 @@ def pytest_terminal_summary(terminalreporter):
     properties = [pair for report in reports for pair in getattr(report, "user_properties", ())]
     for line in sorted({value for key, value in properties if key == ORACLE}):
         terminalreporter.line(f"oracle, {line}")
+    mutations = sorted(value for key, value in properties if key == MUTATION)
+    if mutations:
+        terminalreporter.section("what each hook is missed by")
+        terminalreporter.line("\n".join(mutations))
     shapes = {value for key, value in properties if key == SEEN}
     if not shapes:
         return

@@ -167,6 +167,7 @@ def create_tables(owner: Engine, metadata: MetaData = Base.metadata) -> None:
     if owner.dialect.name != "postgresql":
         return
     with owner.begin() as connection:
+        connection.execute(text("CREATE SEQUENCE counter"))
         connection.execute(text(f"CREATE SCHEMA {VAULT}"))
         for name in ("documents", "currencies"):
             connection.execute(text(f"CREATE TABLE {VAULT}.{name} (LIKE public.{name})"))
@@ -182,6 +183,7 @@ def grant(owner: Engine, role: str) -> None:
         for schema in ("public", VAULT):
             connection.execute(text(f'GRANT USAGE ON SCHEMA {schema} TO "{role}"'))
             connection.execute(text(f'GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO "{role}"'))
+            connection.execute(text(f'GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO "{role}"'))
 
 
 def relaxed(owner: Engine) -> Engine:

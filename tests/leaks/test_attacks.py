@@ -28,7 +28,6 @@ from tenantkit.core.scope import enter
 from tenantkit.exceptions import (
     ConfigurationError,
     IsolationError,
-    StatementRefused,
     UndeclaredTable,
 )
 from tenantkit.isolation import (
@@ -239,15 +238,17 @@ def test_other_dialects_are_scoped(statement):
     assert "tenant_id" in sql
 
 
-def test_upsert_without_where_is_refused():
-    """MariaDB's upsert knows no WHERE, so it is refused on a scoped table (nothing is run)."""
+def test_upsert_of_mysql_changes_rows_in_scope():
+    """An upsert of MySQL 8 names the new row, and lets any other row keep what it has (nothing is run)."""
     pytest.importorskip("pymysql")
     from sqlalchemy.dialects.mysql import insert as upsert
 
     engine = scope_engine("mysql+pymysql://nobody@nowhere/nothing", metadata=Base.metadata)
-    statement = upsert(Tag).values(name="x").on_duplicate_key_update(name="y")
-    with pytest.raises(StatementRefused):
-        statement.compile(engine)
+    engine.dialect._requires_alias_for_on_duplicate_key = True  # as it finds out when it connects
+    statement = upsert(Tag).values(name="x")
+    changed = statement.on_duplicate_key_update(name=statement.inserted.name)
+    rendered = str(changed.compile(engine)).partition("AS new ON DUPLICATE KEY UPDATE ")[2]
+    assert "name = CASE WHEN (tags.tenant_id = new.tenant_id) THEN new.name ELSE tags.name END" == rendered
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ def test_mariadb_has_two_users_too(mariadb):
         app.dispose()
     admin = create_engine(mariadb.admin_url)
     with admin.connect() as connection:
-        question = text("SELECT count(*) FROM mysql.user WHERE user LIKE 'tenantkit_%'")
-        users = connection.execute(question).scalar_one()
+        question = text("SELECT count(*) FROM mysql.user WHERE user LIKE :name")
+        users = connection.execute(question, {"name": f"{database.name}%"}).scalar_one()
         question = text("SELECT count(*) FROM information_schema.schemata WHERE schema_name = :name")
         left = connection.execute(question, {"name": database.name}).scalar_one()
     admin.dispose()

@@ -87,7 +87,13 @@ def check_hooks(kind: type[Dialect]) -> None:
     for name, (statement, expected) in _statements().items():
         if name == "insert of several rows" and not dialect.supports_multivalues_insert:
             continue
-        rendered = str(statement.compile(dialect=dialect))
+        try:
+            rendered = str(statement.compile(dialect=dialect))
+        except Exception as error:
+            raise CanaryFailed(
+                f"A {name} statement cannot be compiled ({type(error).__name__}: {error}). This version of SQLAlchemy "
+                "or this dialect does not call the hooks of tenantkit as they are meant; use a supported one."
+            ) from error
         found = rendered.count(f":{RESERVED_PREFIX}")
         if found != expected:
             raise CanaryFailed(

@@ -21,6 +21,7 @@ __all__ = [
 # what SQLAlchemy itself writes as literal columns: `*` and numbers (exists, count), quoted words (LIKE, unions)
 _HARMLESS_LITERAL: Final = re.compile(r"(?:\*|\d+|'[^'\\]*')\Z")
 HARMLESS_TEXTS: Final = frozenset({"MATERIALIZED", "NOT MATERIALIZED"})  # what CTE.prefix_with() is for
+TWO_PHASES: Final = frozenset(f"XA {verb} :xid" for verb in ("BEGIN", "END", "PREPARE", "ROLLBACK", "COMMIT"))
 _MARKER: Final = re.compile(r"__\[POSTCOMPILE_|%\([^)]+\)s")
 _SYMBOLS: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+\Z")
 _COMMENT: Final = re.compile(r"--|/\*|\*/")

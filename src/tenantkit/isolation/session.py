@@ -107,10 +107,6 @@ class ScopedSession(Session):
         self._check_ambient()
         return super().__iter__()
 
-    def _flush(self, objects: Any = None) -> None:
-        self._check_ambient()
-        super()._flush(objects)
-
     def _execute_internal(self, statement: Any, *args: Any, **options: Any) -> Any:
         result = super()._execute_internal(statement, *args, **options)
         if isinstance(result, IteratorResult):  # rows that the ORM makes while they are fetched

@@ -37,10 +37,6 @@ class ScopedDialect:
             connection.exec_driver_sql(compiled.string, parameters).close()
 
     @classmethod
-    def get_dialect_cls(cls, _url: Any) -> Any:
-        return cls
-
-    @classmethod
     def get_async_dialect_cls(cls, _url: Any) -> Any:
         return cls  # the class was made from the async one
 
@@ -69,10 +65,6 @@ class ScopedDialect:
     def do_savepoint(self, connection: Any, name: Any) -> None:
         with _own_call(connection):  # a session that joins a transaction sets one before it is pinned
             super().do_savepoint(connection, name)  # type: ignore[misc]
-
-    def do_release_savepoint(self, connection: Any, name: Any) -> None:
-        with _own_call(connection):
-            super().do_release_savepoint(connection, name)  # type: ignore[misc]
 
     def do_rollback_to_savepoint(self, connection: Any, name: Any) -> None:
         forget(connection)

@@ -9,7 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm.exc import StaleDataError
-from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
+from sqlalchemy.sql.elements import (
+    ReleaseSavepointClause,
+    RollbackToSavepointClause,
+    SavepointClause,
+    TextClause,
+)
 
 from tenantkit.isolation import raw_sql
 from tenantkit.isolation.hooks.dialect import is_own_call
@@ -46,12 +51,17 @@ class ScopedContext:
         *rest: Any,
         **kw: Any,
     ) -> Any:
-        if is_own_call(connection) and isinstance(compiled.statement, _SAVEPOINT_CLAUSES):
+        is_control = isinstance(compiled.statement, _SAVEPOINT_CLAUSES) or _is_of_two_phases(
+            compiled.statement
+        )
+        if is_control and is_own_call(connection):
             return super()._init_compiled(  # type: ignore[misc]
                 dialect, connection, dbapi_connection, execution_options, compiled, parameters, *rest, **kw
             )
         pin = pin_of(connection)
         pin.check_ambient()
+        if _is_of_two_phases(compiled.statement):
+            raise refusal(raw_sql.text_refused(compiled.statement.text))
         if compiled.__class__ is not dialect.statement_compiler or compiled.dialect is not dialect:
             raise statement_refused(
                 "This statement was compiled for another dialect, so it is not scoped. Execute the statement itself."
@@ -132,6 +142,11 @@ def is_transactional(connection: Any) -> bool:
     """Whether what is seen and set on a connection stays until its transaction ends."""
     level = connection.get_execution_options().get("isolation_level")
     return bool((level or connection.dialect._on_connect_isolation_level) != "AUTOCOMMIT")
+
+
+def _is_of_two_phases(statement: Any) -> bool:
+    """Whether a statement is what MySQL's dialects execute for transactions of two phases."""
+    return isinstance(statement, TextClause) and statement.text in raw_sql.TWO_PHASES
 
 
 def _refuse_reserved(parameters: Any, pin: Pin) -> None:

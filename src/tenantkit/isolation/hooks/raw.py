@@ -37,6 +37,8 @@ class RawHooks(Statement):
     def visit_textclause(self, textclause: Any, **kw: Any) -> str:
         if textclause.text in raw_sql.HARMLESS_TEXTS and not textclause._bindparams:
             return super().visit_textclause(textclause, **kw)  # type: ignore[misc,no-any-return]
+        if textclause.text in raw_sql.TWO_PHASES and not self.stack:  # only the dialect itself may execute it
+            return super().visit_textclause(textclause, **kw)  # type: ignore[misc,no-any-return]
         if not isinstance(textclause, VouchedText):
             raise refusal(raw_sql.text_refused(textclause.text))
         _note(textclause.text, textclause.reason)
