@@ -102,7 +102,9 @@ class Place:
 
     def raw(self, tenant: UUID) -> Any:
         """The id of a tenant as the driver gives it."""
-        return {"sqlite": tenant.hex, "mariadb": str(tenant)}.get(self.dialect, tenant)
+        if self.dialect == "postgresql":
+            return tenant
+        return str(tenant) if self.owner.dialect.supports_native_uuid else tenant.hex
 
     def run(self, shape: Shape, sides: tuple[Side, Side], *, ambient: bool = False) -> Outcome:
         """Run a shape in a scoped session."""
