@@ -38,7 +38,7 @@ FLOORS = [
     {"protocols"},
     {"sql"},
     MECHANISMS,
-    {"migrations"},
+    {"lint", "migrations"},
     {"kit"},
     {"adapters"},
     {"demo", "testing"},

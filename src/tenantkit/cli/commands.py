@@ -6,6 +6,7 @@ import typer
 
 from tenantkit.cli.demo import demo
 from tenantkit.cli.doctor import doctor
+from tenantkit.cli.lint import lint
 from tenantkit.cli.policies import policies
 
 __all__ = ["app"]
@@ -16,6 +17,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(policies)
 app.command()(doctor)
+app.command()(lint)
 
 
 @app.command("version")
