@@ -56,13 +56,8 @@ class Scopes:
             TenantSuspended: it is not active.
         """
         scope = Scope(tenant=self._tenant(tenant), actor=actor, dimensions=dimensions or {})
-        with enter(scope):
-            try:
-                yield scope
-            except BaseException:
-                self._abandon(scope)
-                raise
-            self.release(scope)
+        with self._entered(scope):
+            yield scope
 
     @asynccontextmanager
     async def ascope(
@@ -75,11 +70,8 @@ class Scopes:
         """Enter a tenant's scope; as :meth:`scope`, but looks up in a thread, and closes async sessions too."""
         found = await asyncio.to_thread(self._tenant, tenant)
         scope = Scope(tenant=found, actor=actor, dimensions=dimensions or {})
-        with enter(scope):
-            try:
-                yield scope
-            finally:
-                await self.arelease(scope)
+        async with self._aentered(scope):
+            yield scope
 
     @contextmanager
     def impersonation(
@@ -112,13 +104,8 @@ class Scopes:
         scope = self._impersonated(
             tenant, impersonator=impersonator, reason=reason, actor=actor, dimensions=dimensions
         )
-        with enter(scope):
-            try:
-                yield scope
-            except BaseException:
-                self._abandon(scope)
-                raise
-            self.release(scope)
+        with self._entered(scope):
+            yield scope
 
     @asynccontextmanager
     async def aimpersonation(
@@ -138,11 +125,8 @@ class Scopes:
             "dimensions": dimensions,
         }
         scope = await asyncio.to_thread(self._impersonated, tenant, **facts)
-        with enter(scope):
-            try:
-                yield scope
-            finally:
-                await self.arelease(scope)
+        async with self._aentered(scope):
+            yield scope
 
     def _impersonated(
         self,
@@ -160,6 +144,24 @@ class Scopes:
         self.audit.record_apart(scope, "tenant.impersonated", outcome="success", details={"reason": reason})
         counter("impersonations", "Scopes entered for somebody from outside").add(1)
         return scope
+
+    @contextmanager
+    def _entered(self, scope: Scope) -> Iterator[None]:
+        with enter(scope):
+            try:
+                yield
+            except BaseException:
+                self._abandon(scope)
+                raise
+            self.release(scope)
+
+    @asynccontextmanager
+    async def _aentered(self, scope: Scope) -> AsyncIterator[None]:
+        with enter(scope):
+            try:
+                yield
+            finally:
+                await self.arelease(scope)
 
     def session(self, *, with_deleted: bool = False) -> ScopedSession:
         """
