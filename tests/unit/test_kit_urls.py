@@ -25,3 +25,12 @@ def test_a_database_that_cannot_work_is_refused_at_start(url):
         )
     assert "sqlite:///app.db" in str(caught.value)
     assert "pa55" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///app.db", "mariadb+pymysql://app:pa55@localhost/app"])
+def test_policies_without_postgresql_are_refused_at_start(url):
+    """A setting that the database cannot keep is an error when the kit is made, not at the first request."""
+    settings = Settings(database_url=url, token_secret=SECRET, policies=True)
+    with pytest.raises(ConfigurationError, match="needs PostgreSQL") as caught:
+        TenantKit(settings, metadata=MetaData(), resolve=agree(TokenClaim("org")))
+    assert "pa55" not in str(caught.value)

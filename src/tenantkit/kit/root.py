@@ -107,7 +107,7 @@ class TenantKit(Scopes):
             leeway=settings.token_leeway,
             clock=self.clock,
         )
-        _check_url(settings.database_url.get_secret_value())
+        _check_url(settings.database_url.get_secret_value(), policies=settings.policies)
         own = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
         self._metadata = (*own, self.metadata)
         self._options = dict(engine_options or {})
@@ -191,11 +191,16 @@ class TenantKit(Scopes):
         return Scope(tenant=tenant, actor=Actor(claims["sub"]), roles=membership.roles, request=request.facts)
 
 
-def _check_url(text: str) -> None:
+def _check_url(text: str, *, policies: bool) -> None:
     try:
         url = make_url(text)
     except ArgumentError:
         raise ConfigurationError("database_url is no SQLAlchemy URL, such as sqlite:///app.db.") from None
+    if policies and url.get_backend_name() != "postgresql":
+        raise ConfigurationError(
+            f"The setting `policies` needs PostgreSQL, and database_url names {url.get_backend_name()}. Leave it out: "
+            "every statement is scoped without policies."
+        )
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise ConfigurationError(
             "SQLite in memory is another database on each connection. Use a file, such as sqlite:///app.db."
