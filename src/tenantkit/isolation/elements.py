@@ -2,12 +2,22 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Boolean, String
+from sqlalchemy import Boolean, String, TypeDecorator
 from sqlalchemy.sql import ColumnElement, operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 from sqlalchemy.sql.functions import Function
+from sqlalchemy.types import TypeEngine
 
-__all__ = ["PARENT_PREFIX", "RESERVED_PREFIX", "OwnFunction", "OwnName", "SameText", "ScopeBind", "same"]
+__all__ = [
+    "PARENT_PREFIX",
+    "RESERVED_PREFIX",
+    "OwnFunction",
+    "OwnName",
+    "SameText",
+    "ScopeBind",
+    "kinds_of",
+    "same",
+]
 
 RESERVED_PREFIX: Final = "tenantkit_"
 PARENT_PREFIX: Final = "tenantkit_parent_"
@@ -38,8 +48,16 @@ class OwnName(str):
     __slots__ = ()
 
 
+def kinds_of(type_: TypeEngine[Any]) -> list[TypeEngine[Any]]:
+    """Return the types that a type is on any database: without decorations, and in its variants."""
+    if isinstance(type_, TypeDecorator):
+        return kinds_of(type_.impl_instance)
+    variants = getattr(type_, "_variant_mapping", {}).values()
+    return [type_, *(kind for variant in variants for kind in kinds_of(variant))]
+
+
 def same(column: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return the condition that a column holds exactly a value."""
-    if isinstance(column.type, String):
+    if any(isinstance(one, String) for one in kinds_of(column.type)):
         return SameText(column, value, operators.eq, type_=Boolean())
     return column == value

@@ -109,6 +109,14 @@ class Entry:
         """Whether rows are filtered at all."""
         return bool(self.conditions or self.parents)
 
+    @property
+    def looked_at(self) -> frozenset[Column[Any]]:
+        """The table's own columns that its conditions read."""
+        return frozenset(
+            [one.column for one in self.conditions]
+            + [column for link in self.parents for column in link.columns]
+        )
+
     def criteria(
         self, element: FromClause, *, for_write: bool = False, new_row: FromClause | None = None
     ) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ Statements in, statements out; nothing is rendered or run here.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Alias, Insert, Table, select, true
+from sqlalchemy import CTE, Alias, Column, Insert, Table, select, true
 from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.util import immutabledict
 
@@ -162,14 +162,14 @@ def _own_column(entry: Entry, key: Any) -> Any:
     return next((own for own in entry.table.columns if hash(own) == hash(key)), None)
 
 
-def is_inserted(value: Any, link: Link) -> bool:
-    """Whether a value is what the INSERT was given for the same link, which is checked as a value of the INSERT."""
+def is_inserted(value: Any, column: Column[Any]) -> bool:
+    """Whether a value is what the INSERT was given for the same column."""
     alias = getattr(value, "table", None)
     return (
         isinstance(alias, Alias)
         and alias.name in ("excluded", "inserted")
-        and alias.element == link.columns[0].table  # the ORM's is annotated
-        and value.key == link.columns[0].key
+        and alias.element == column.table  # the ORM's is annotated
+        and value.key == column.key
     )
 
 

@@ -20,19 +20,15 @@ def setting_of(rule: RowRule) -> str:
     return f"tenantkit.{rule.name}"
 
 
-def telling_scope(registry: Registry) -> Select[Any]:
+def telling_scope(registry: Registry) -> Any:
     """Return the one statement that tells the values of all rules, each a parameter of the rule's name."""
-    return select(
-        *(
-            OwnFunction(
-                "set_config",
-                literal_column(f"'{setting_of(rule)}'"),
-                bindparam(rule.name, type_=String),
-                _LOCAL,
-            )
-            for rule in registry.binds_by_rule
+    told: list[Any] = [
+        OwnFunction(
+            "set_config", literal_column(f"'{setting_of(rule)}'"), bindparam(rule.name, type_=String), _LOCAL
         )
-    )
+        for rule in registry.binds_by_rule
+    ]
+    return select(*told)
 
 
 def values_to_tell(pin: Pin, dialect: Any) -> dict[str, str]:

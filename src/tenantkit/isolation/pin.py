@@ -4,7 +4,7 @@ The pin: which scope a connection works for, as a private object on the connecti
 It is no execution option and not in ``session.info``: what a caller can name, a caller can forge.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
@@ -14,7 +14,7 @@ from tenantkit.exceptions import ScopeChanged, ScopeRequired
 from tenantkit.isolation.refusals import refusal
 from tenantkit.isolation.registry import Registry
 
-__all__ = ["Pin", "forget", "pin_of"]
+__all__ = ["Pin", "forget", "pin_of", "refuse_other"]
 
 _ATTRIBUTE: Final = "_tenantkit_pin"
 
@@ -32,14 +32,10 @@ class Pin:
 
     def attach(self, connection: Connection) -> bool:
         """Put the pin on a connection that carries none, or carries this one; return whether it carried none."""
-        held = getattr(connection, _ATTRIBUTE, None)
-        if held is not None and held is not self:
-            raise ScopeChanged(
-                f"This connection works for tenant {held.scope.tenant.slug!r} through another session. Give each "
-                "session a connection of its own, or end the other session's transaction first."
-            )
+        refuse_other(connection, (self,))
+        is_new = getattr(connection, _ATTRIBUTE, None) is None
         setattr(connection, _ATTRIBUTE, self)
-        return held is None
+        return is_new
 
     def value_of(self, name: str) -> Any:
         """Return one bound value, by its name; raises as :meth:`check_known`."""
@@ -83,6 +79,21 @@ class Pin:
                 f"A session of {ours} was used while {theirs} is in scope. Open a session inside the scope it is used "
                 "in, and pass values, not objects, between them."
             )
+        )
+
+
+def refuse_other(connection: Connection, own: Iterable[Pin]) -> None:
+    """
+    Refuse a connection that carries another session's pin.
+
+    Raises:
+        ScopeChanged: it does.
+    """
+    held = getattr(connection, _ATTRIBUTE, None)
+    if held is not None and not any(held is one for one in own):
+        raise ScopeChanged(
+            f"This connection works for tenant {held.scope.tenant.slug!r} through another session. Give each session a "
+            "connection of its own, or end the other session's transaction first."
         )
 
 

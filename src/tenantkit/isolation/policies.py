@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from sqlalchemy import ClauseElement, Connection, MetaData, Table, and_
+from sqlalchemy import CHAR, ClauseElement, Connection, MetaData, String, Table, and_
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.isolation.elements import PARENT_PREFIX, ScopeBind
+from tenantkit.isolation.elements import PARENT_PREFIX, ScopeBind, kinds_of
 from tenantkit.isolation.engine import scoped_class
 from tenantkit.isolation.entry import Entry
 from tenantkit.isolation.hooks import COVERED
@@ -30,7 +30,7 @@ __all__ = ["Policies", "Policy", "TablePolicies"]
 _SCOPE: Final = "tenantkit_scope"
 _SHARED: Final = "tenantkit_shared"
 _UNSCOPED: Final = "tenantkit_unscoped"
-_PARENT: Final = re.compile(rf"{PARENT_PREFIX}\d+")
+_PARENT: Final = re.compile(rf"\b{PARENT_PREFIX}\d+\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Policies:
         dialect = _dialect(self.registry)
         text = str(_Expression(entry.table, and_(*criteria)).compile(dialect=dialect)).replace("\n", "")
         numbers = list(dict.fromkeys(_PARENT.findall(text)))  # numbered anew, whatever other tables there are
-        return _PARENT.sub(lambda match: f"parent_{numbers.index(match[0]) + 1}", text)
+        return _PARENT.sub(lambda match: f"{PARENT_PREFIX}{numbers.index(match[0]) + 1}", text)
 
 
 class _Expression(ClauseElement):
@@ -223,6 +223,9 @@ def _dialect(registry: Registry) -> Any:
                 return super().visit_bindparam(bindparam, **kw)  # type: ignore[no-any-return]
             # the setting is cast, never the column, which would lose its index; '' is what a pooler leaves behind
             kind = self.dialect.type_compiler_instance.process(bindparam.type)
+            texts = [one for one in kinds_of(bindparam.type) if isinstance(one, String)]
+            if texts:  # without a length, to which the setting would be cut in silence
+                kind = "BPCHAR" if isinstance(texts[0], CHAR) else "TEXT"
             return f"(SELECT nullif(current_setting('{setting_of(rules[bindparam.key])}', true), '')::{kind})"
 
     dialect.statement_compiler = PolicyCompiler

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapper
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError, ScopeRequired, UndeclaredTable
-from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName, ScopeBind
+from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName, ScopeBind, kinds_of
 from tenantkit.isolation.entry import Condition, Entry, Link, Stamp
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
 from tenantkit.isolation.rules import SOFT_DELETE, TENANT, RowRule
@@ -63,6 +63,11 @@ class Registry:
         self._attributes: WeakKeyDictionary[Mapper[Any], tuple[tuple[str, Stamp], ...]] = WeakKeyDictionary()
         tables = [table for one in metadata for table in one.tables.values()]
         declared = {table: found for table in tables if (found := declaration_of(table)) is not None}
+        for table in tables:
+            if table.name.casefold().startswith(PARENT_PREFIX):
+                raise ConfigurationError(
+                    f"The table name {table.name!r} is reserved: {PARENT_PREFIX}... is scoping's own."
+                )
         self.table_names = frozenset(table.name.casefold() for table in tables)
         for table, declaration in declared.items():
             self._entries[table] = self._entry(table, declaration, declared)
@@ -165,12 +170,33 @@ class Registry:
     def _links(self, table: Table, declared: dict[Table, Any]) -> Iterator[Link]:
         for key in sorted(table.foreign_key_constraints, key=lambda key: tuple(key.column_keys)):
             parent = declared.get(key.referred_table)
-            if parent is None or isinstance(parent, Shared) or _is_guarded(key, declared):
+            if parent is None or isinstance(parent, Shared):
                 continue
-            self._numbers += 1
             pairs = [(one.parent, one.column) for one in key.elements]
+            if _is_guarded(key, declared):
+                if not self._is_ruled(key.referred_table, parent):
+                    continue  # the database itself keeps tenants apart, and nothing else is asked
+                pairs = [pair for pair in pairs if pair[0].name != declared[table].column]
+            self._numbers += 1
             name = OwnName(f"{PARENT_PREFIX}{self._numbers}")
             yield Link(tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs), name)
+
+    def _rules_of(self, table: Table, declaration: object) -> Iterator[tuple[RowRule, Column[Any]]]:
+        for rule in self.rules:
+            column = None if rule.name in self._lifted else _column_for(rule, table, declaration)
+            if column is not None:
+                yield rule, column
+
+    def _is_ruled(self, table: Table, declaration: object) -> bool:
+        return any(rule is not TENANT for rule, _ in self._rules_of(table, declaration))
+
+    def _refuse_shared_parent(self, table: Table, parent: Table, declaration: object) -> None:
+        """Refuse to scope through rows that several scopes share: a child that one writes would be everybody's."""
+        if any(_shares_null(rule, declaration) for rule, _ in self._rules_of(parent, declaration)):
+            raise ConfigurationError(
+                f"Table {table.fullname!r} is scoped through a table with shared rows (null_is_shared). Give it a "
+                "tenant column of its own, and declare scoped_by()."
+            )
 
     def _entry(self, table: Table, declaration: object, declared: dict[Table, Any]) -> Entry:
         _refuse_replacing(table)
@@ -180,14 +206,9 @@ class Registry:
                 one for one in (linking.default, linking.onupdate) if one is not None and not _is_python(one)
             ]
             _refuse_own_values(linking, *made, linking.server_default, linking.server_onupdate)
-        if isinstance(declaration, Shared):
-            return Entry(table, links=links, is_writable=declaration.writable)
         conditions: list[Condition] = []
         stamps: list[Stamp] = []
-        for rule in self.rules:
-            column = None if rule.name in self._lifted else _column_for(rule, table, declaration)
-            if column is None:
-                continue
+        for rule, column in self._rules_of(table, declaration):
             bind = self._bind(rule, column) if rule.value is not None else None
             _refuse_loose_texts(column)
             conditions.append(Condition(rule, column, bind, _shares_null(rule, declaration)))
@@ -196,13 +217,20 @@ class Registry:
                 stamps.append(Stamp(rule, column, bind))
         parents = _parents(table, declaration, links) if isinstance(declaration, ScopedThrough) else ()
         for parent in parents:
-            _refuse_shared_parent(table, declared[parent.table])
-        return Entry(table, tuple(stamps), tuple(conditions), parents, links)
+            self._refuse_shared_parent(table, parent.table, declared[parent.table])
+        is_writable = not isinstance(declaration, Shared) or declaration.writable
+        return Entry(table, tuple(stamps), tuple(conditions), parents, links, is_writable)
 
 
 def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any] | None:
     if rule is not TENANT:
-        return _named(table, ruled_column(table, rule.name) or rule.column or "")
+        own = ruled_column(table, rule.name)
+        if own is not None and _named(table, own) is None:
+            raise ConfigurationError(
+                f"Table {table.fullname!r} puts {own!r} under the rule {rule.name!r}, and has no such column. It has "
+                f"{', '.join(column.name for column in table.columns)}."
+            )
+        return _named(table, own or rule.column or "")
     if not isinstance(declaration, ScopedBy):
         return None
     column = _named(table, declaration.column)
@@ -238,15 +266,6 @@ def _parents(table: Table, declaration: ScopedThrough, links: tuple[Link, ...]) 
     return tuple(found)
 
 
-def _refuse_shared_parent(table: Table, parent: object) -> None:
-    """Refuse to scope through rows that are everybody's: a child that one tenant writes would be everybody's, too."""
-    if isinstance(parent, ScopedBy) and parent.null_is_shared:
-        raise ConfigurationError(
-            f"Table {table.fullname!r} is scoped through a table with shared rows (null_is_shared). Give it a tenant "
-            "column of its own, and declare scoped_by()."
-        )
-
-
 def _refuse_equal_names(rules: Sequence[RowRule]) -> None:
     names = [rule.name for rule in (TENANT, SOFT_DELETE, *rules)]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
@@ -279,12 +298,13 @@ def _refuse_own_values(column: Column[Any], *sources: object) -> None:
 
 def _refuse_loose_texts(column: Column[Any]) -> None:
     """Refuse a column whose texts are equal though they differ: tenants `acme` and `ACME` would be one."""
-    collation = str(getattr(column.type, "collation", None) or "")
-    if isinstance(column.type, CITEXT) or collation.upper() in _LOOSE:
-        raise ConfigurationError(
-            f"{column} compares texts loosely ({collation or 'citext'}), so two values of a rule could be one. Declare "
-            "it without that collation or type."
-        )
+    for kind in kinds_of(column.type):
+        collation = str(getattr(kind, "collation", None) or "")
+        if isinstance(kind, CITEXT) or collation.upper() in _LOOSE:
+            raise ConfigurationError(
+                f"{column} compares texts loosely ({collation or 'citext'}), so two values of a rule could be one. "
+                "Declare it without that collation or type."
+            )
 
 
 def _refuse_replacing(table: Table) -> None:

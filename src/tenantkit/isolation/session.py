@@ -16,7 +16,7 @@ from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ForeignTenant, StatementRefused
 from tenantkit.isolation.hooks import is_transactional
 from tenantkit.isolation.local_settings import telling_unscoped, values_to_tell
-from tenantkit.isolation.pin import Pin
+from tenantkit.isolation.pin import Pin, refuse_other
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
 from tenantkit.isolation.sights import names_of
@@ -68,18 +68,25 @@ class ScopedSession(Session):
             pin = self.__pins[registry] = Pin(self.__scope, registry)
         return pin
 
-    def _sight(self, bind: Any) -> Any:
-        """Return the dialect in which this session speaks on an engine or connection; None if it is not scoped."""
-        sights = getattr(bind.dialect, "tenantkit_sights", None)
-        return None if sights is None else sights.of(self.__lifted)
-
-    def _attach(self, connection: Connection) -> None:
-        dialect = self._sight(connection)
-        if dialect is None:
+    def get_bind(self, *args: Any, **options: Any) -> Any:
+        """Return the engine or connection for a statement, as any session; one that is not scoped is refused."""
+        # every way to a connection comes through here; after_begin alone would be asked once in a transaction
+        bind = super().get_bind(*args, **options)
+        if getattr(bind.dialect, "tenantkit_sights", None) is None:
             raise StatementRefused(
                 "A scoped session was given a connection whose statements are not scoped. Bind it to an engine of "
                 "scope_engine(); for rows of all tenants use unscoped_session()."
             )
+        if isinstance(bind, Connection):
+            refuse_other(bind, self.__pins.values())
+        return bind
+
+    def _sight(self, bind: Any) -> Any:
+        """Return the dialect in which this session speaks on an engine or connection."""
+        return bind.dialect.tenantkit_sights.of(self.__lifted)
+
+    def _attach(self, connection: Connection) -> None:
+        dialect = self._sight(connection)
         pin = self._pin(dialect.tenantkit_registry)
         is_new = pin.attach(connection)
         connection.dialect = dialect
@@ -133,8 +140,6 @@ class ScopedSession(Session):
         """Return the attributes of an object that rules stamp, each with this session's value."""
         mapper = object_mapper(instance)
         dialect = self._sight(self.get_bind(mapper))
-        if dialect is None:
-            return []  # refused when it comes to a connection
         registry = dialect.tenantkit_registry
         pin = self._pin(registry)
         return [(key, pin.value_of(stamp.bind.key)) for key, stamp in registry.stamped_attributes(mapper)]
@@ -142,8 +147,6 @@ class ScopedSession(Session):
     def _is_scoped(self, instance: Any) -> bool:
         mapper = object_mapper(instance)
         dialect = self._sight(self.get_bind(mapper))
-        if dialect is None:
-            return False
         return any(dialect.tenantkit_registry.entry(table).is_scoped for table in mapper.tables)
 
     def _check_ambient(self) -> None:

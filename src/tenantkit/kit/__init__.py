@@ -1,7 +1,7 @@
 """The composition root: all mechanisms of an application, built from one configuration."""
 
-from tenantkit.kit.facades import KitAudit, KitQuotas, Sessions
+from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.root import RequestCredentials, TenantKit
 from tenantkit.kit.scopes import Scopes
 
-__all__ = ["KitAudit", "KitQuotas", "RequestCredentials", "Scopes", "Sessions", "TenantKit"]
+__all__ = ["KitAudit", "KitQuotas", "RequestCredentials", "Scopes", "TenantKit"]

@@ -1,10 +1,8 @@
 """The mechanisms as a kit offers them: on the session of the current scope."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from tenantkit.audit import AuditTrail, Event, Outcome
@@ -13,29 +11,10 @@ from tenantkit.core.scope import Scope, current, enter
 from tenantkit.isolation import ScopedSession
 from tenantkit.quotas import Quotas
 
-__all__ = ["KitAudit", "KitQuotas", "Sessions"]
+if TYPE_CHECKING:
+    from tenantkit.kit.scopes import Scopes
 
-
-class Sessions(Protocol):
-    """
-    What a kit gives them to work on.
-
-    .. versionadded:: 0.1
-    """
-
-    @property
-    def engine(self) -> Engine:
-        """The scoped engine."""
-
-    @property
-    def owner_engine(self) -> Engine:
-        """The engine of the role that owns the tables."""
-
-    def session(self) -> ScopedSession:
-        """Return the session of the current scope."""
-
-    def async_session(self) -> AsyncSession:
-        """Return the async session of the current scope."""
+__all__ = ["KitAudit", "KitQuotas"]
 
 
 class KitAudit:
@@ -45,7 +24,7 @@ class KitAudit:
     .. versionadded:: 0.1
     """
 
-    def __init__(self, kit: Sessions, trail: AuditTrail) -> None:
+    def __init__(self, kit: "Scopes", trail: AuditTrail) -> None:
         self._kit = kit
         self.trail = trail
 
@@ -88,7 +67,7 @@ class KitQuotas:
     .. versionadded:: 0.1
     """
 
-    def __init__(self, kit: Sessions, store: Quotas) -> None:
+    def __init__(self, kit: "Scopes", store: Quotas) -> None:
         self._kit = kit
         self.store = store
 

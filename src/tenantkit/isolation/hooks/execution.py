@@ -5,7 +5,7 @@ Like the compiler's (:mod:`compiler`) these are not public; a canary and the lea
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from sqlalchemy import select
 from sqlalchemy.orm.exc import StaleDataError
@@ -60,8 +60,9 @@ class ScopedContext:
             )
         pin = pin_of(connection)
         pin.check_ambient()
-        if _is_of_two_phases(compiled.statement):
-            raise refusal(raw_sql.text_refused(compiled.statement.text))
+        statement: Any = compiled.statement
+        if _is_of_two_phases(statement):
+            raise refusal(raw_sql.text_refused(statement.text))
         if compiled.__class__ is not dialect.statement_compiler or compiled.dialect is not dialect:
             raise statement_refused(
                 "This statement was compiled for another dialect, so it is not scoped. Execute the statement itself."
@@ -144,7 +145,7 @@ def is_transactional(connection: Any) -> bool:
     return bool((level or connection.dialect._on_connect_isolation_level) != "AUTOCOMMIT")
 
 
-def _is_of_two_phases(statement: Any) -> bool:
+def _is_of_two_phases(statement: Any) -> TypeGuard[TextClause]:
     """Whether a statement is what MySQL's dialects execute for transactions of two phases."""
     return isinstance(statement, TextClause) and statement.text in raw_sql.TWO_PHASES
 

@@ -50,6 +50,9 @@ class UpsertHooks(WritingHooks):
         columns = (
             list(row) if on_duplicate._parameter_ordering else [one for one in table.columns if one in row]
         )
+        # evaluated from left to right: what conditions look at is set when they have been asked by all others
+        looked_at = entry.looked_at
+        columns.sort(key=lambda column: column in looked_at)
         new_alias = self._new_alias(table)
         with (
             self._correlated(table, on_duplicate.update),
@@ -111,10 +114,12 @@ class UpsertHooks(WritingHooks):
         row = Values(columns)
         refuse_partial_links(entry, row)
         for link in entry.links:
-            value = row.of(link.columns[0])
-            if is_expression(value) and not is_inserted(value, link):
-                conditions.append(null_or_in_sight(link, [value]))
-                row.replaced(link.columns[0], guarded(link, value))
+            values = [row.of(column) for column in link.columns]
+            pairs = zip(values, link.columns, strict=True)
+            if not any(map(is_expression, values)) or all(is_inserted(*pair) for pair in pairs):
+                continue  # checked when it is executed, as values of its own or of the INSERT
+            row.replaced(link.columns[0], guarded(link, values[0]))  # refuses a key of several columns
+            conditions.append(null_or_in_sight(link, values))
         return {column: row.of(column) for column in columns}, conditions
 
     @contextmanager
