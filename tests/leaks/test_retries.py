@@ -14,6 +14,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    update,
 )
 from sqlalchemy.dialects import sqlite
 
@@ -127,7 +128,9 @@ def test_an_upsert_takes_a_whole_key_from_the_new_row(engines):
     statement = sqlite.insert(children).values(id=1, region=1, number=1)
     taken = {name: statement.excluded[name] for name in ("region", "number")}
     with ScopedSession(engines[1], scope=OURS) as session:
+        session.execute(update(children).values(region=None, number=None))
         session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=taken))
+        assert [(1, 1)] == session.execute(select(children.c.region, children.c.number)).all()
 
 
 class Key(TypeDecorator):
