@@ -89,11 +89,18 @@ def _registry(
     rules: Sequence[RowRule],
     functions: Iterable[str],
     elements: Iterable[type],
-) -> Callable[[frozenset[str]], Registry]:
+) -> Callable[..., Registry]:
     several = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
 
-    def known(lifted: frozenset[str]) -> Registry:
-        return Registry(*several, rules=rules, functions=functions, elements=elements, lifted=lifted)
+    def known(lifted: frozenset[str], *, is_rehearsal: bool = False) -> Registry:
+        return Registry(
+            *several,
+            rules=rules,
+            functions=functions,
+            elements=elements,
+            lifted=lifted,
+            is_rehearsal=is_rehearsal,
+        )
 
     known(frozenset())  # what is declared wrongly is said before anything else
     return known
@@ -105,7 +112,7 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _scoped(engine: Engine, known: Callable[[frozenset[str]], Registry], *, policies: bool) -> Engine:
+def _scoped(engine: Engine, known: Callable[..., Registry], *, policies: bool) -> Engine:
     dialect: Any = engine.dialect  # new, so nothing is compiled or cached under it yet
     if policies and dialect.name != "postgresql":
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from sqlalchemy.sql import ColumnElement, FromClause
 from tenantkit.exceptions import StatementRefused
 from tenantkit.isolation.elements import OwnName, ScopeBind, same
 from tenantkit.isolation.rules import RowRule
+from tenantkit.sql.declarations import Mode
 
 __all__ = ["Condition", "Entry", "Link", "Stamp", "column_of", "either_absent"]
 
@@ -49,11 +50,20 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A column that a rule fills in new rows and that no statement changes."""
+    """
+    A column that a rule fills in new rows.
+
+    Attributes:
+        rule: the rule.
+        column: the column.
+        bind: its value.
+        is_strict: whether any other value is refused, and every change.
+    """
 
     rule: RowRule
     column: Column[Any]
     bind: ScopeBind
+    is_strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +84,14 @@ class Condition:
     null_is_shared: bool = False
 
     def holds(
-        self, element: FromClause, new_row: FromClause | None, *, for_write: bool
+        self, element: FromClause, new_row: FromClause | None, *, with_null: bool
     ) -> ColumnElement[bool]:
         """Return the condition on a table or an alias of it; see :meth:`Entry.criteria`."""
         own = column_of(element, self.column)
         if self.bind is None:
             return own.is_(None)
         met = same(own, self.bind if new_row is None else column_of(new_row, self.column))
-        return or_(met, own.is_(None)) if self.null_is_shared and not for_write else met
+        return or_(met, own.is_(None)) if with_null else met
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,7 @@ class Entry:
         parents: the links through which a child table is scoped.
         links: every foreign key to a table that is not shared, unless it pairs the tenant columns itself.
         is_writable: whether a scope may write rows; of a shared table only where it says so.
+        mode: whether what is known here is enforced.
     """
 
     table: Table
@@ -103,11 +114,12 @@ class Entry:
     parents: tuple[Link, ...] = ()
     links: tuple[Link, ...] = ()
     is_writable: bool = True
+    mode: Mode = "enforce"
 
     @property
     def is_scoped(self) -> bool:
         """Whether rows are filtered at all."""
-        return bool(self.conditions or self.parents)
+        return self.mode == "enforce" and bool(self.conditions or self.parents)
 
     @property
     def looked_at(self) -> frozenset[Column[Any]]:
@@ -128,9 +140,17 @@ class Entry:
             for_write: whether the rows are to be changed or deleted.
             new_row: a row that is being inserted: its stamped columns are compared with, not the scope's values.
         """
+        # a row that is pointed to from a written one is looked at with a writer's eyes
+        written = for_write or isinstance(getattr(element, "name", None), OwnName)
+        if self.mode == "shadow" or (self.mode == "write_only" and not written):
+            return []
         stamped = {stamp.column for stamp in self.stamps}
         found = [
-            one.holds(element, new_row if one.column in stamped else None, for_write=for_write)
+            one.holds(
+                element,
+                new_row if one.column in stamped else None,
+                with_null=not for_write if one.null_is_shared else self.mode == "write_only",
+            )
             for one in self.conditions
         ]
         found += [

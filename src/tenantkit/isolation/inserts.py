@@ -74,7 +74,7 @@ def _guarded_row(entry: Entry, row: Values) -> dict[str, Any]:
     """Refuse expressions for stamped columns, guard those for links; return what is exchanged, by column key."""
     for stamp in entry.stamps:
         value = row.of(stamp.column)
-        if value is not MISSING and not is_value(value):
+        if stamp.is_strict and value is not MISSING and not is_value(value):
             raise refusal(insert_refused(stamp.column, entry.table))
     changed: dict[str, Any] = {}
     for link in entry.links:
@@ -105,6 +105,8 @@ def stamped_select(statement: Any, entry: Entry, registry: Registry) -> Any:
     origins = dict(zip(names, statement.select.selected_columns, strict=True))
     for stamp in entry.stamps:
         origin = origins.get(stamp.column.key)
+        if origin is not None and not stamp.is_strict:
+            continue
         if origin is not None and not _is_stamped(origin, registry):
             raise refusal(insert_refused(stamp.column, entry.table))
         given[stamp.column.key] = stamp.bind

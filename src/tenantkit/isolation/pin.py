@@ -4,7 +4,8 @@ The pin: which scope a connection works for, as a private object on the connecti
 It is no execution option and not in ``session.info``: what a caller can name, a caller can forge.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
@@ -14,7 +15,7 @@ from tenantkit.exceptions import ScopeChanged, ScopeRequired
 from tenantkit.isolation.refusals import refusal
 from tenantkit.isolation.registry import Registry
 
-__all__ = ["Pin", "forget", "pin_of", "refuse_other"]
+__all__ = ["Pin", "exchanged", "forget", "pin_of", "refuse_other"]
 
 _ATTRIBUTE: Final = "_tenantkit_pin"
 
@@ -22,13 +23,20 @@ _ATTRIBUTE: Final = "_tenantkit_pin"
 class Pin:
     """The scope of a session, its bound values for one registry, and the parent rows seen to be its own."""
 
-    __slots__ = ("known", "missing", "registry", "scope", "values")
+    __slots__ = ("_rehearsing", "known", "missing", "registry", "scope", "values")
 
     def __init__(self, scope: Scope, registry: Registry) -> None:
         self.scope = scope
         self.registry = registry
         self.values, self.missing = registry.values(scope)
         self.known: dict[Any, set[object]] = {}
+        self._rehearsing: Pin | None = None
+
+    def for_rehearsal(self, registry: Registry) -> "Pin":
+        """Return the pin of the same scope in which tables in shadow are enforced."""
+        if self._rehearsing is None:
+            self._rehearsing = Pin(self.scope, registry)
+        return self._rehearsing
 
     def attach(self, connection: Connection) -> bool:
         """Put the pin on a connection that carries none, or carries this one; return whether it carried none."""
@@ -118,6 +126,20 @@ def pin_of(connection: Connection) -> Pin:
         )
     assert isinstance(pin, Pin)  # noqa: S101 - only attach() sets it
     return pin
+
+
+@contextmanager
+def exchanged(connection: Any, dialect: Any, pin: Pin) -> Iterator[None]:
+    """Let a connection that carries a pin speak another dialect under another pin."""
+    before = connection.dialect, getattr(connection, _ATTRIBUTE)
+    connection.dialect = dialect
+    setattr(connection, _ATTRIBUTE, pin)
+    try:
+        yield
+    finally:
+        pin.known.clear()
+        connection.dialect = before[0]
+        setattr(connection, _ATTRIBUTE, before[1])
 
 
 def forget(connection: Connection) -> None:

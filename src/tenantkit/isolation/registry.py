@@ -6,7 +6,7 @@ when rows of this table are written.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
@@ -19,7 +19,7 @@ from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName
 from tenantkit.isolation.entry import Condition, Entry, Link, Stamp
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
 from tenantkit.isolation.rules import SOFT_DELETE, TENANT, RowRule
-from tenantkit.sql.declarations import ScopedBy, ScopedThrough, Shared, declaration_of, ruled_column
+from tenantkit.sql.declarations import Mode, ScopedBy, ScopedThrough, Shared, declaration_of, ruled_column
 
 __all__ = ["Registry"]
 
@@ -36,6 +36,7 @@ class Registry:
         functions: names of SQL functions that statements may call, beside the built-in list.
         elements: classes of the application's own ``@compiles`` elements that statements may hold.
         lifted: names of rules that do not hold here.
+        is_rehearsal: whether tables in the mode ``"shadow"`` are taken as enforced.
 
     Raises:
         ConfigurationError: a declaration names a column that does not exist, a foreign key that leads to no
@@ -51,10 +52,12 @@ class Registry:
         functions: Iterable[str] = (),
         elements: Iterable[type] = (),
         lifted: Collection[str] = (),
+        is_rehearsal: bool = False,
     ) -> None:
         _refuse_equal_names(rules)
         self.rules = (TENANT, SOFT_DELETE, *rules)
         self._lifted = frozenset(lifted)
+        self._is_rehearsal = is_rehearsal
         self.functions = ALLOWED_FUNCTIONS | {name.lower() for name in functions}
         self.elements = tuple(elements)
         self._binds: dict[str, tuple[RowRule, ScopeBind]] = {}
@@ -88,6 +91,11 @@ class Registry:
                 "TenantScoped, scoped_by(), scoped_through() or shared() before the engine is scoped, and name it "
                 "by that Table or class, not by sa.table() or a second Table."
             ) from None
+
+    @property
+    def has_shadows(self) -> bool:
+        """Whether some table is in the mode ``"shadow"``."""
+        return any(entry.mode == "shadow" for entry in self._entries.values())
 
     @property
     def rules_in_use(self) -> list[RowRule]:
@@ -187,6 +195,10 @@ class Registry:
             if column is not None:
                 yield rule, column
 
+    def _mode(self, table: Table, declared: dict[Table, Any]) -> Mode:
+        mode = _mode_of(table, declared, frozenset())
+        return "enforce" if self._is_rehearsal and mode == "shadow" else mode
+
     def _is_ruled(self, table: Table, declaration: object) -> bool:
         return any(rule is not TENANT for rule, _ in self._rules_of(table, declaration))
 
@@ -200,6 +212,7 @@ class Registry:
 
     def _entry(self, table: Table, declaration: object, declared: dict[Table, Any]) -> Entry:
         _refuse_replacing(table)
+        mode = self._mode(table, declared)
         links = tuple(self._links(table, declared))
         for linking in (column for link in links for column in link.columns):
             made = [
@@ -214,12 +227,27 @@ class Registry:
             conditions.append(Condition(rule, column, bind, _shares_null(rule, declaration)))
             if bind is not None and rule.on_write == "stamp":
                 _refuse_own_values(column, column.onupdate, column.server_onupdate)
-                stamps.append(Stamp(rule, column, bind))
+                stamps.append(Stamp(rule, column, bind, is_strict=mode != "shadow"))
         parents = _parents(table, declaration, links) if isinstance(declaration, ScopedThrough) else ()
         for parent in parents:
             self._refuse_shared_parent(table, parent.table, declared[parent.table])
         is_writable = not isinstance(declaration, Shared) or declaration.writable
-        return Entry(table, tuple(stamps), tuple(conditions), parents, links, is_writable)
+        # of tables in shadow nothing is asked yet
+        asked = [link for link in links if "shadow" not in (mode, self._mode(link.table, declared))]
+        return Entry(table, tuple(stamps), tuple(conditions), parents, tuple(asked), is_writable, mode)
+
+
+def _mode_of(table: Table, declared: dict[Table, Any], below: frozenset[Table]) -> Mode:
+    """Return how far a table has come; one without a tenant column of its own is as far as its parents."""
+    declaration = declared.get(table)
+    if isinstance(declaration, ScopedBy):
+        return declaration.mode
+    if not isinstance(declaration, ScopedThrough) or table in below:
+        return "enforce"
+    columns = [column for column in table.columns if column.name in declaration.columns]
+    parents = {key.column.table for column in columns for key in column.foreign_keys}
+    modes = [_mode_of(parent, declared, below | {table}) for parent in parents]
+    return min(modes, key=get_args(Mode).index, default="enforce")
 
 
 def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any] | None:

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session, SessionTransaction, object_mapper
 
 from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ForeignTenant, StatementRefused
+from tenantkit.isolation.difference import report
+from tenantkit.isolation.entry import Entry
 from tenantkit.isolation.hooks import is_transactional
 from tenantkit.isolation.local_settings import telling_unscoped, values_to_tell
 from tenantkit.isolation.pin import Pin, refuse_other
@@ -133,7 +135,7 @@ class ScopedSession(Session):
     def _merge(self, state: Any, *args: Any, **options: Any) -> Any:
         self._check_ambient()  # without a load it answers from the identity map
         # merge() comes here for each related object too; it would copy a foreign tenant after the stamping
-        _refuse_foreign(self, state.obj())
+        _own_values(self, state.obj())
         return super()._merge(state, *args, **options)
 
     def _stamps(self, instance: Any) -> list[tuple[str, object]]:
@@ -144,10 +146,17 @@ class ScopedSession(Session):
         pin = self._pin(registry)
         return [(key, pin.value_of(stamp.bind.key)) for key, stamp in registry.stamped_attributes(mapper)]
 
-    def _is_scoped(self, instance: Any) -> bool:
+    def _entries(self, instance: Any) -> list[Entry]:
         mapper = object_mapper(instance)
         dialect = self._sight(self.get_bind(mapper))
-        return any(dialect.tenantkit_registry.entry(table).is_scoped for table in mapper.tables)
+        return [dialect.tenantkit_registry.entry(table) for table in mapper.tables]
+
+    def _is_scoped(self, instance: Any) -> bool:
+        return any(entry.is_scoped for entry in self._entries(instance))
+
+    def _shadows(self, instance: Any) -> tuple[str, ...]:
+        """Return the tables of an object that are in shadow."""
+        return tuple(entry.table.fullname for entry in self._entries(instance) if entry.mode == "shadow")
 
     def _check_ambient(self) -> None:
         for pin in self.__pins.values():
@@ -202,9 +211,21 @@ def _unpin_connections(session: Session, transaction: SessionTransaction) -> Non
 def _stamp(session: Session, instance: Any) -> None:
     """Give a new object what the rules stamp, and refuse an object of another tenant."""
     assert isinstance(session, ScopedSession)  # noqa: S101 - the event is of this class
-    for key, own in _refuse_foreign(session, instance):
+    for key, own in _own_values(session, instance):
         if instance.__dict__.get(key) is None and instance._sa_instance_state.key is None:
             setattr(instance, key, own)
+
+
+def _own_values(session: ScopedSession, instance: Any) -> list[tuple[str, object]]:
+    """Return what rules stamp in an object; refuse one of another tenant, or report it where it is in shadow."""
+    try:
+        return _refuse_foreign(session, instance)
+    except ForeignTenant as error:
+        tables = session._shadows(instance)
+        if not tables:
+            raise
+        report(tables, session.scope.tenant.slug, f"it would fail with ForeignTenant: {error}")
+        return session._stamps(instance)
 
 
 def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, object]]:

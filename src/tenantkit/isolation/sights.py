@@ -22,13 +22,11 @@ class Sights:
 
     Args:
         dialect: the engine's, new and not yet connected.
-        registry: makes what is known of the tables, without some rules.
+        registry: makes what is known of the tables, without some rules; for rehearsals, too.
         policies: whether each transaction tells the database its scope.
     """
 
-    def __init__(
-        self, dialect: Any, registry: Callable[[frozenset[str]], Registry], *, policies: bool
-    ) -> None:
+    def __init__(self, dialect: Any, registry: Callable[..., Registry], *, policies: bool) -> None:
         self._main = dialect
         self._known = registry(frozenset())
         self._dialects = {frozenset[str](): dialect}
@@ -47,10 +45,17 @@ class Sights:
                 telling_scope(each.tenantkit_registry).compile(dialect=each) if policies else None
             )
             each.dispatch = dialect.dispatch  # listeners of the engine hear all of them
+        if self._known.has_shadows:
+            for lifted, each in self._dialects.items():
+                each.tenantkit_enforced = enforced = dialect.twin()
+                enforced.tenantkit_registry = registry(lifted, is_rehearsal=True)
+                enforced.tenantkit_is_rehearsal = True
+                enforced.dispatch = dialect.dispatch
 
     def initialize_others(self, connection: Any) -> None:
         """Let the other dialects learn of the database what the engine's has just learnt."""
-        for dialect in set(self._dialects.values()) - {self._main}:
+        others = {each.tenantkit_enforced for each in self._dialects.values()} | set(self._dialects.values())
+        for dialect in others - {self._main, None}:
             dialect.initialize(connection)
 
     def of(self, lifted: frozenset[str]) -> Any:
@@ -65,7 +70,9 @@ class Sights:
             self._check(lifted)
             in_use = {rule.name for rule in self._known.rules_in_use}
             found = self._dialects[lifted] = self._dialects[lifted & in_use]
-        found._has_events = self._main._has_events  # set when somebody begins to listen
+        for each in (found, found.tenantkit_enforced):
+            if each is not None:
+                each._has_events = self._main._has_events  # set when somebody begins to listen
         return found
 
     def _check(self, lifted: frozenset[str]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.sql import ColumnElement, coercions, roles
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Null
 
 from tenantkit.exceptions import ForeignTenant, StatementRefused
-from tenantkit.isolation.entry import Entry, Link, Stamp
+from tenantkit.isolation.entry import Entry, Link, Stamp, column_of
 from tenantkit.isolation.pin import Pin
 from tenantkit.isolation.refusals import refusal
 from tenantkit.sql.sqlite import begin_writing
@@ -39,10 +39,11 @@ class WritePlan:
 
     Attributes:
         fills: parameter keys that a rule fills where the caller left them out or gave None.
-        given: names of binds that must equal the rule's value.
+        given: names of binds that must equal the rule's value, where the rule is strict.
         links: per foreign key the names of binds that must together be the key of a row in sight.
         own_keys: per table the names of binds that are the keys of the rows being inserted.
         is_certain: whether the rows are written or an error is raised, so that their parents stay locked.
+        is_settled: whether what is checked here is all that scoping has to do with it.
     """
 
     fills: dict[str, Stamp] = field(default_factory=dict)
@@ -50,14 +51,16 @@ class WritePlan:
     links: list[tuple[Link, list[Names]]] = field(default_factory=list)
     own_keys: dict[tuple[Column[Any], ...], list[Names]] = field(default_factory=dict)
     is_certain: bool = False
+    is_settled: bool = False
 
     def fill(self, parameters: Mapping[str, Any], pin: Pin) -> dict[str, Any]:
         """Return one caller's parameter set with the pin's values; nothing the caller gives can win."""
         filled = {**parameters, **pin.values}
         for key, stamp in self.fills.items():
-            value = pin.value_of(stamp.bind.key)
-            _compare(parameters.get(key), value, stamp)
-            filled[key] = value
+            given, value = parameters.get(key), pin.value_of(stamp.bind.key)
+            if stamp.is_strict:
+                _compare(given, value, stamp)
+            filled[key] = value if stamp.is_strict or given is None else given
         return filled
 
     def check(self, parameter_sets: Sequence[Mapping[str, Any]], connection: Connection, pin: Pin) -> Seen:
@@ -161,9 +164,11 @@ def _look_up_one(link: Link, key: Key, connection: Connection) -> None:
 
 
 def _rows_of(link: Link, keys: Sequence[tuple[Any, ...]]) -> Any:
-    if len(link.parents) == 1:
-        return select(*link.parents).where(link.parents[0].in_([key[0] for key in keys]))
-    return select(*link.parents).where(tuple_(*link.parents).in_(keys))
+    parent = link.table.alias(link.name)
+    columns = [column_of(parent, column) for column in link.parents]
+    if len(columns) == 1:
+        return select(*columns).where(columns[0].in_([key[0] for key in keys]))
+    return select(*columns).where(tuple_(*columns).in_(keys))
 
 
 class Values:
@@ -181,6 +186,11 @@ class Values:
     def of(self, column: Column[Any]) -> Any:
         """Return what is given to a column, or MISSING."""
         return self._given.get(column.key, MISSING)
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether none is an SQL expression."""
+        return all(is_value(value) for value in self._given.values())
 
     def replaced(self, column: Column[Any], value: Any) -> None:
         """Exchange what is given to a column."""
@@ -262,8 +272,10 @@ def refuse_stamp_change(stamp: Stamp) -> None:
     Refuse to set a stamped column of an existing row.
 
     Raises:
-        ForeignTenant: always.
+        ForeignTenant: the stamp is strict.
     """
+    if not stamp.is_strict:
+        return
     raise refusal(
         ForeignTenant(
             f"{stamp.column} is set by an UPDATE, and what rule {stamp.rule.name!r} stamps never changes. Leave it out "

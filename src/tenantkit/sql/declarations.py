@@ -8,7 +8,7 @@ without one is refused.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import Table, Uuid
@@ -19,6 +19,7 @@ from tenantkit.sql.types import UtcDateTime
 
 __all__ = [
     "INFO_KEY",
+    "Mode",
     "ScopedBy",
     "ScopedThrough",
     "Shared",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 INFO_KEY: Final = "tenantkit"
+Mode = Literal["shadow", "write_only", "enforce"]  # from the loosest on
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class ScopedBy:
 
     column: str
     null_is_shared: bool = False
+    mode: Mode = "enforce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ _RULE_KEY: Final = "tenantkit-rule."
 _SOFT_DELETE: Final = "soft_delete"
 
 
-def scoped_by(column: str, *, null_is_shared: bool = False) -> dict[str, Any]:
+def scoped_by(column: str, *, null_is_shared: bool = False, mode: Mode = "enforce") -> dict[str, Any]:
     """
     Declare that a column of the table, of any name, holds the tenant.
 
@@ -73,13 +76,21 @@ def scoped_by(column: str, *, null_is_shared: bool = False) -> dict[str, Any]:
         column: name of the column in the database.
         null_is_shared: whether rows without a tenant are in sight of all: defaults that a tenant can replace by rows
             of its own. No scope changes them.
+        mode: how far a table that is older than its tenant column has come; tables scoped through it go with it.
+            ``"shadow"`` stamps new rows, and otherwise reports what would be changed or refused; ``"write_only"``
+            stamps, refuses to write other tenants' rows, and does not filter what is read; ``"enforce"`` is the end.
 
     Returns:
         A value for ``info=`` of a ``Table`` or of ``__table_args__``.
 
+    Raises:
+        ConfigurationError: there is no such mode.
+
     .. versionadded:: 0.1
     """
-    return _info(ScopedBy(column, null_is_shared))
+    if mode not in get_args(Mode):
+        raise ConfigurationError(f"There is no mode {mode!r}: use one of {', '.join(get_args(Mode))}.")
+    return _info(ScopedBy(column, null_is_shared, mode))
 
 
 def scoped_through(*columns: str) -> dict[str, Any]:
@@ -174,8 +185,11 @@ def declaration_of(table: Table) -> Declaration | None:
         for key, value in table.info.items()
         if str(key).partition(".")[0] == INFO_KEY
     ]
+    said = {one.column for one in found if isinstance(one, ScopedBy)}  # more of the mixin's column
     found += [
-        ScopedBy(column.name) for column in table.columns if column.info.get(INFO_KEY) == _TENANT_COLUMN
+        ScopedBy(column.name)
+        for column in table.columns
+        if column.info.get(INFO_KEY) == _TENANT_COLUMN and column.name not in said
     ]
     if len(set(found)) > 1:
         raise ConfigurationError(

@@ -18,6 +18,8 @@ class ScopedDialect:
     tenantkit_registry: Registry
     tenantkit_sights: Any = None
     tenantkit_telling: Any = None
+    tenantkit_enforced: Any = None  # where tables in shadow are enforced
+    tenantkit_is_rehearsal = False
 
     def __init__(self, **options: Any) -> None:
         self._made_with = options

@@ -19,6 +19,7 @@ from sqlalchemy.sql.elements import (
 from tenantkit.isolation import raw_sql
 from tenantkit.isolation.hooks.dialect import is_own_call
 from tenantkit.isolation.hooks.fetching import GuardedFetch
+from tenantkit.isolation.hooks.rehearsal import Checked, Rehearsal, rehearse
 from tenantkit.isolation.pin import Pin, pin_of
 from tenantkit.isolation.refusals import refusal, statement_refused
 from tenantkit.isolation.writes import WritePlan
@@ -78,12 +79,26 @@ class ScopedContext:
         else:
             sets: Sequence[Mapping[str, Any]] = parameters or [{}]
             filled = [plan.fill(one, pin) for one in sets]
+        rehearsal = None
+        if compiled.shadowed:
+            rehearsal = rehearse(
+                connection,
+                pin,
+                compiled,
+                rest[0] if rest and rest[0] is not None else statement,
+                parameters,
+                execution_options,
+                in_transaction=is_transactional(connection),
+            )
         context = super()._init_compiled(  # type: ignore[misc]
             dialect, connection, dbapi_connection, execution_options, compiled, filled, *rest, **kw
         )
         context.tenantkit_pin = pin
+        context.tenantkit_rehearsal = rehearsal
         if plan is not None:
             context.tenantkit_seen = plan.check(context.compiled_parameters, connection, pin)
+            if plan.is_settled and dialect.tenantkit_is_rehearsal:
+                raise Checked
         return context
 
     @classmethod
@@ -123,6 +138,7 @@ class ScopedContext:
 
     tenantkit_pin: Pin
     tenantkit_seen: Any
+    tenantkit_rehearsal: Rehearsal | None
 
     def _check_deleted(self) -> None:
         expected, matched = len(self.compiled_parameters), self.cursor.rowcount
@@ -135,6 +151,8 @@ class ScopedContext:
     def _setup_result_proxy(self) -> Any:
         result = super()._setup_result_proxy()  # type: ignore[misc]
         if "tenantkit_pin" in self.__dict__ and hasattr(result, "cursor_strategy"):
+            if self.tenantkit_rehearsal is not None:
+                self.tenantkit_rehearsal.compare(result)
             GuardedFetch.guard(result, self.tenantkit_pin)
         return result
 

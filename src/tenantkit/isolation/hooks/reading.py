@@ -103,7 +103,9 @@ class ReadingHooks(Statement):
 
     def _check_covered(self, table: Any, alias: Any) -> None:
         """Refuse a table that is rendered where no handler above has put its conditions."""
-        if not self.registry.entry(table).is_scoped:
+        entry = self.registry.entry(table)
+        self._notice(entry)
+        if not entry.is_scoped:
             return
         # SQLAlchemy hands the alias of a subquery down to the tables inside of it, too
         shown = alias if alias is not None and alias.element is table else table

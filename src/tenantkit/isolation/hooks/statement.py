@@ -7,6 +7,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter
 
 from tenantkit.isolation import raw_sql
+from tenantkit.isolation.entry import Entry
 from tenantkit.isolation.refusals import statement_refused
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.writes import WritePlan
@@ -40,6 +41,16 @@ class Statement:
     def write_plan(self) -> WritePlan | None:
         """What is to be checked when the statement is executed, if it writes."""
         return self.__dict__.get("_write_plan")
+
+    @property
+    def shadowed(self) -> set[str]:
+        """The tables in shadow that the statement is about."""
+        names: set[str] = self.__dict__.setdefault("_shadowed", set())
+        return names
+
+    def _notice(self, entry: Entry) -> None:
+        if entry.mode == "shadow":
+            self.shadowed.add(entry.table.fullname)
 
     def _plan(self) -> WritePlan:
         plan: WritePlan = self.__dict__.setdefault("_write_plan", WritePlan())

@@ -41,6 +41,7 @@ class WritingHooks(Statement):
         state = insert_stmt._compile_state_factory(insert_stmt, self, **kw)
         entry = self.registry.entry(state.statement.table)  # the ORM writes a subclass table by table
         refuse_read_only(entry)
+        self._notice(entry)
         rows: list[Values] = []
         if insert_stmt._select_names:
             scoped = stamped_select(insert_stmt, entry, self.registry)
@@ -50,6 +51,7 @@ class WritingHooks(Statement):
             scoped, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
         )
         own = toplevel and insert_stmt._post_values_clause is None and not self.ctes
+        self._plan().is_settled = own and bool(rows) and all(row.are_plain for row in rows)
         self._plan_insert(entry, rows, toplevel=toplevel, remember=own)
         return text
 
@@ -57,7 +59,7 @@ class WritingHooks(Statement):
         plan = self._plan()
         for stamp in entry.stamps:
             if any(row.of(stamp.column) is not MISSING for row in rows):
-                names = self._names((stamp.column,), rows, toplevel=toplevel)
+                names = self._names((stamp.column,), rows, toplevel=toplevel) if stamp.is_strict else []
                 plan.given.extend((name, stamp) for (name,) in names)
             elif toplevel and stamp.column.key in (self.column_keys or ()):
                 plan.fills[stamp.column.key] = stamp
