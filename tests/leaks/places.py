@@ -234,6 +234,16 @@ def open_place(name: str, owner_url: str, app_url: str, async_url: str) -> Itera
         yield Place(name, owner.dialect.name, owner, engine, async_engine, runner)
 
 
+def without_keys() -> MetaData:
+    """Copy the tables without foreign keys, so that rows may point to tenants that never were."""
+    copied = MetaData()
+    for table in Base.metadata.sorted_tables:
+        copy = table.to_metadata(copied)
+        for constraint in list(copy.foreign_key_constraints):
+            copy.constraints.remove(constraint)
+    return copied
+
+
 def unprotected(engine: Engine, own: Side) -> Engine:
     """
     Create the tables as a host would who does without the library, for the work of one tenant.
@@ -241,11 +251,7 @@ def unprotected(engine: Engine, own: Side) -> Engine:
     A trigger fills the tenant column, so that a plain INSERT ends up like a stamped one, and no foreign key is
     enforced, so that the database can be one in which the other tenant never was.
     """
-    copied = MetaData()
-    for table in Base.metadata.sorted_tables:
-        copy = table.to_metadata(copied)
-        for constraint in list(copy.foreign_key_constraints):
-            copy.constraints.remove(constraint)
+    copied = without_keys()
     for name, column in tenant_columns().items():
         copied.tables[name].c[column].nullable = engine.dialect.name != "postgresql"
     create_tables(engine, copied)

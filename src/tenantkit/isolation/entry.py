@@ -117,9 +117,14 @@ class Entry:
     mode: Mode = "enforce"
 
     @property
+    def is_ruled(self) -> bool:
+        """Whether rows belong to somebody."""
+        return bool(self.conditions or self.parents)
+
+    @property
     def is_scoped(self) -> bool:
         """Whether rows are filtered at all."""
-        return self.mode == "enforce" and bool(self.conditions or self.parents)
+        return self.mode == "enforce" and self.is_ruled
 
     @property
     def looked_at(self) -> frozenset[Column[Any]]:

@@ -23,7 +23,7 @@ _ATTRIBUTE: Final = "_tenantkit_pin"
 class Pin:
     """The scope of a session, its bound values for one registry, and the parent rows seen to be its own."""
 
-    __slots__ = ("_rehearsing", "known", "missing", "registry", "scope", "values")
+    __slots__ = ("_rehearsing", "is_rehearsing", "known", "missing", "registry", "scope", "values")
 
     def __init__(self, scope: Scope, registry: Registry) -> None:
         self.scope = scope
@@ -31,6 +31,7 @@ class Pin:
         self.values, self.missing = registry.values(scope)
         self.known: dict[Any, set[object]] = {}
         self._rehearsing: Pin | None = None
+        self.is_rehearsing = False
 
     def for_rehearsal(self, registry: Registry) -> "Pin":
         """Return the pin of the same scope in which tables in shadow are enforced."""

@@ -151,8 +151,8 @@ class ScopedSession(Session):
         dialect = self._sight(self.get_bind(mapper))
         return [dialect.tenantkit_registry.entry(table) for table in mapper.tables]
 
-    def _is_scoped(self, instance: Any) -> bool:
-        return any(entry.is_scoped for entry in self._entries(instance))
+    def _is_ruled(self, instance: Any) -> bool:
+        return any(entry.is_ruled for entry in self._entries(instance))
 
     def _shadows(self, instance: Any) -> tuple[str, ...]:
         """Return the tables of an object that are in shadow."""
@@ -211,7 +211,11 @@ def _unpin_connections(session: Session, transaction: SessionTransaction) -> Non
 def _stamp(session: Session, instance: Any) -> None:
     """Give a new object what the rules stamp, and refuse an object of another tenant."""
     assert isinstance(session, ScopedSession)  # noqa: S101 - the event is of this class
-    for key, own in _own_values(session, instance):
+    _fill(instance, _own_values(session, instance))
+
+
+def _fill(instance: Any, stamps: list[tuple[str, object]]) -> None:
+    for key, own in stamps:
         if instance.__dict__.get(key) is None and instance._sa_instance_state.key is None:
             setattr(instance, key, own)
 
@@ -241,7 +245,7 @@ def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, ob
     stamps = session._stamps(instance)
     if owner is None and state.key is not None:
         loaded = instance.__dict__.keys() - {"_sa_instance_state"}
-        if loaded and loaded.isdisjoint(key for key, _ in stamps) and session._is_scoped(instance):
+        if loaded and loaded.isdisjoint(key for key, _ in stamps) and session._is_ruled(instance):
             raise ForeignTenant(f"{kind} was loaded elsewhere and does not show whose it is. {again}")
     for key, own in stamps:
         given = instance.__dict__.get(key)
@@ -256,8 +260,12 @@ def _refuse_foreign(session: ScopedSession, instance: Any) -> list[tuple[str, ob
 @event.listens_for(ScopedSession, "before_flush")
 def _guard(session: Session, _context: Any, _objects: Any) -> None:
     """Refuse changed tenants before any SQL is sent; what is changed after this is refused by the compiler."""
+    assert isinstance(session, ScopedSession)  # noqa: S101
     for instance in (*session.new, *session.dirty):
-        _stamp(session, instance)
+        if session._shadows(instance):  # reported when it came, and its SQL will be
+            _fill(instance, session._stamps(instance))
+        else:
+            _stamp(session, instance)
 
 
 @event.listens_for(ScopedSession, "persistent_to_detached")

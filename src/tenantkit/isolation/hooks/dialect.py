@@ -7,7 +7,7 @@ from typing import Any, Final
 from tenantkit.isolation.pin import forget
 from tenantkit.isolation.registry import Registry
 
-__all__ = ["ScopedDialect", "is_own_call"]
+__all__ = ["ScopedDialect", "is_own_call", "own_call"]
 
 _OWN_CALL: Final = "_tenantkit_dialect_call"
 
@@ -35,7 +35,7 @@ class ScopedDialect:
         parameters: Any = values
         if compiled.positional:
             parameters = tuple(values[name] for name in compiled.positiontup)
-        with _own_call(connection):
+        with own_call(connection):
             connection.exec_driver_sql(compiled.string, parameters).close()
 
     @classmethod
@@ -43,34 +43,34 @@ class ScopedDialect:
         return cls  # the class was made from the async one
 
     def initialize(self, connection: Any) -> None:
-        with _own_call(connection):
+        with own_call(connection):
             super().initialize(connection)  # type: ignore[misc]
         if self.tenantkit_sights is not None and self.tenantkit_sights.of(frozenset()) is self:
             self.tenantkit_sights.initialize_others(connection)
 
     def do_begin_twophase(self, connection: Any, xid: Any) -> None:
-        with _own_call(connection):
+        with own_call(connection):
             super().do_begin_twophase(connection, xid)  # type: ignore[misc]
 
     def do_prepare_twophase(self, connection: Any, xid: Any) -> None:
-        with _own_call(connection):
+        with own_call(connection):
             super().do_prepare_twophase(connection, xid)  # type: ignore[misc]
 
     def do_commit_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
-        with _own_call(connection):
+        with own_call(connection):
             super().do_commit_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
 
     def do_rollback_twophase(self, connection: Any, xid: Any, *args: Any, **kw: Any) -> None:
-        with _own_call(connection):
+        with own_call(connection):
             super().do_rollback_twophase(connection, xid, *args, **kw)  # type: ignore[misc]
 
     def do_savepoint(self, connection: Any, name: Any) -> None:
-        with _own_call(connection):  # a session that joins a transaction sets one before it is pinned
+        with own_call(connection):  # a session that joins a transaction sets one before it is pinned
             super().do_savepoint(connection, name)  # type: ignore[misc]
 
     def do_rollback_to_savepoint(self, connection: Any, name: Any) -> None:
         forget(connection)
-        with _own_call(connection):
+        with own_call(connection):
             super().do_rollback_to_savepoint(connection, name)  # type: ignore[misc]
 
 
@@ -80,9 +80,11 @@ def is_own_call(connection: Any) -> bool:
 
 
 @contextmanager
-def _own_call(connection: Any) -> Iterator[None]:
+def own_call(connection: Any) -> Iterator[None]:
+    """Let the dialect itself speak on a connection."""
+    before = is_own_call(connection)
     setattr(connection, _OWN_CALL, True)
     try:
         yield
     finally:
-        delattr(connection, _OWN_CALL)
+        setattr(connection, _OWN_CALL, before)

@@ -19,7 +19,7 @@ from sqlalchemy.sql.elements import (
 from tenantkit.isolation import raw_sql
 from tenantkit.isolation.hooks.dialect import is_own_call
 from tenantkit.isolation.hooks.fetching import GuardedFetch
-from tenantkit.isolation.hooks.rehearsal import Checked, Rehearsal, rehearse
+from tenantkit.isolation.hooks.rehearsal import Checked, Execution, Rehearsal, rehearse
 from tenantkit.isolation.pin import Pin, pin_of
 from tenantkit.isolation.refusals import refusal, statement_refused
 from tenantkit.isolation.writes import WritePlan
@@ -80,16 +80,10 @@ class ScopedContext:
             sets: Sequence[Mapping[str, Any]] = parameters or [{}]
             filled = [plan.fill(one, pin) for one in sets]
         rehearsal = None
-        if compiled.shadowed:
-            rehearsal = rehearse(
-                connection,
-                pin,
-                compiled,
-                rest[0] if rest and rest[0] is not None else statement,
-                parameters,
-                execution_options,
-                in_transaction=is_transactional(connection),
-            )
+        if compiled.shadows.tables and not pin.is_rehearsing:
+            asked = rest[0] if rest and rest[0] is not None else statement
+            execution = Execution(connection, compiled, asked, parameters, execution_options)
+            rehearsal = rehearse(execution, pin, in_transaction=is_transactional(connection))
         context = super()._init_compiled(  # type: ignore[misc]
             dialect, connection, dbapi_connection, execution_options, compiled, filled, *rest, **kw
         )

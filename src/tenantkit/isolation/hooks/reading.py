@@ -104,7 +104,7 @@ class ReadingHooks(Statement):
     def _check_covered(self, table: Any, alias: Any) -> None:
         """Refuse a table that is rendered where no handler above has put its conditions."""
         entry = self.registry.entry(table)
-        self._notice(entry)
+        self._notice(entry, is_inner=len(self.stack) > 1)
         if not entry.is_scoped:
             return
         # SQLAlchemy hands the alias of a subquery down to the tables inside of it, too

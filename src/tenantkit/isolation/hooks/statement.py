@@ -1,6 +1,7 @@
 """What the hooks of the statement compiler know of the compiler that they are mixed into, and share."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy.sql import visitors
@@ -12,9 +13,25 @@ from tenantkit.isolation.refusals import statement_refused
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.writes import WritePlan
 
-__all__ = ["COVERED", "Statement"]
+__all__ = ["COVERED", "Shadows", "Statement"]
 
 COVERED: Final = "tenantkit_covered"
+
+
+@dataclass(slots=True)
+class Shadows:
+    """
+    The tables in shadow that a statement names, and how it names any.
+
+    Attributes:
+        tables: their names.
+        read_inside: whether a table is read in a subquery, or beside the one that is written.
+        written_beside: whether a table is written in a common table expression, of which a result says nothing.
+    """
+
+    tables: set[str] = field(default_factory=set)
+    read_inside: bool = False
+    written_beside: bool = False
 
 
 class Statement:
@@ -43,14 +60,16 @@ class Statement:
         return self.__dict__.get("_write_plan")
 
     @property
-    def shadowed(self) -> set[str]:
-        """The tables in shadow that the statement is about."""
-        names: set[str] = self.__dict__.setdefault("_shadowed", set())
-        return names
+    def shadows(self) -> Shadows:
+        """The tables in shadow that it names."""
+        shadows: Shadows = self.__dict__.setdefault("_shadows", Shadows())
+        return shadows
 
-    def _notice(self, entry: Entry) -> None:
+    def _notice(self, entry: Entry, *, is_inner: bool = False, is_beside: bool = False) -> None:
         if entry.mode == "shadow":
-            self.shadowed.add(entry.table.fullname)
+            self.shadows.tables.add(entry.table.fullname)
+        self.shadows.read_inside |= is_inner
+        self.shadows.written_beside |= is_beside
 
     def _plan(self) -> WritePlan:
         plan: WritePlan = self.__dict__.setdefault("_write_plan", WritePlan())

@@ -41,7 +41,7 @@ class WritingHooks(Statement):
         state = insert_stmt._compile_state_factory(insert_stmt, self, **kw)
         entry = self.registry.entry(state.statement.table)  # the ORM writes a subclass table by table
         refuse_read_only(entry)
-        self._notice(entry)
+        self._notice(entry, is_beside=visiting_cte is not None)
         rows: list[Values] = []
         if insert_stmt._select_names:
             scoped = stamped_select(insert_stmt, entry, self.registry)
@@ -51,7 +51,9 @@ class WritingHooks(Statement):
             scoped, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
         )
         own = toplevel and insert_stmt._post_values_clause is None and not self.ctes
-        self._plan().is_settled = own and bool(rows) and all(row.are_plain for row in rows)
+        self._plan().is_settled = (
+            own and not self.shadows.read_inside and bool(rows) and all(row.are_plain for row in rows)
+        )
         self._plan_insert(entry, rows, toplevel=toplevel, remember=own)
         return text
 
@@ -102,7 +104,7 @@ class WritingHooks(Statement):
 
     def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
         toplevel = visiting_cte is None and not self.stack
-        entry, state, scoped = self._restricted(update_stmt, **kw)
+        entry, state, scoped = self._restricted(update_stmt, is_beside=visiting_cte is not None, **kw)
         refuse_other_tables(state._dict_parameters, entry.table)
         values = Values(
             {**dict.fromkeys(self.column_keys or () if toplevel else ()), **(state._dict_parameters or {})}
@@ -133,10 +135,10 @@ class WritingHooks(Statement):
         scoped._where_criteria += (null_or_in_sight(link, [value]),)
 
     def visit_delete(self, delete_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
-        _, _, scoped = self._restricted(delete_stmt, **kw)
+        _, _, scoped = self._restricted(delete_stmt, is_beside=visiting_cte is not None, **kw)
         return super().visit_delete(scoped, visiting_cte=visiting_cte, **kw)  # type: ignore[misc,no-any-return]
 
-    def _restricted(self, statement: Any, **kw: Any) -> tuple[Entry, Any, Any]:
+    def _restricted(self, statement: Any, *, is_beside: bool, **kw: Any) -> tuple[Entry, Any, Any]:
         """Return the target's entry, a compile state to read, and the statement with conditions on all its tables."""
         self._check_hints(statement)
         # the conditions go to the original statement: on the compile state's copy ORM RETURNING loses its entity
@@ -148,6 +150,7 @@ class WritingHooks(Statement):
             )
         entry = self.registry.entry(table_of(target))
         refuse_read_only(entry)
+        self._notice(entry, is_inner=bool(state._extra_froms), is_beside=is_beside)
         self._check_elements(state.statement)
         froms = [target, *state._extra_froms]
         scoped = statement._clone()

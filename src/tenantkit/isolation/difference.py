@@ -1,0 +1,85 @@
+"""What enforcing a table would change, as it is told to operators: a log record and a metric."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+from tenantkit.core.telemetry import counter
+
+__all__ = ["Difference", "count_same", "report"]
+
+logger = logging.getLogger("tenantkit.shadow")
+_LIBRARIES: Final = frozenset({"tenantkit", "sqlalchemy", "greenlet", "contextlib", "asyncio"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    One statement, or object given to a session, that enforcing its tables would change or refuse.
+
+    Attributes:
+        tables: the tables in the mode ``"shadow"`` that it is about.
+        tenant: slug of the tenant in whose scope it ran.
+        what: what would be different.
+        statement: its SQL, without values; empty for objects.
+        place: ``file:line`` of the application's code nearest to it, if it is known.
+
+    .. versionadded:: 0.1
+    """
+
+    tables: tuple[str, ...]
+    tenant: str
+    what: str
+    statement: str = ""
+    place: str | None = None
+
+
+def report(tables: tuple[str, ...], tenant: str, what: str, statement: str = "") -> None:
+    """Log a difference as a warning of ``tenantkit.shadow``, as ``record.difference``, and count it."""
+    found = Difference(tables, tenant, what, " ".join(statement.split()), _place())
+    logger.warning(
+        "enforcing %s would change what %s did for %r: %s [%s]",
+        ", ".join(tables),
+        found.place or "the application",
+        tenant,
+        what,
+        found.statement or "no statement yet",
+        extra={"difference": found},
+    )
+    _count(tables, "different")
+
+
+def count_same(tables: tuple[str, ...]) -> None:
+    """Count a statement that enforcing its tables would not change."""
+    _count(tables, "same")
+
+
+def _count(tables: tuple[str, ...], outcome: str) -> None:
+    statements = counter("shadow_statements", "Statements on tables in shadow, compared with enforcing them")
+    for table in tables:
+        statements.add(1, {"table": table, "outcome": outcome})
+
+
+def _place() -> str | None:
+    for frame in _frames():
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in _LIBRARIES:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+    # SQLAlchemy runs what is awaited in a greenlet, whose caller waits in another one
+    greenlet: Any = sys.modules.get("greenlet")
+    waiting = greenlet.getcurrent().parent if greenlet is not None else None
+    frame = waiting.gr_frame if waiting is not None else None
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
