@@ -1,5 +1,6 @@
 """What enforcing a table would change, as it is told to operators: a log record and a metric."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def _place() -> str | None:
 
 
 def _frames() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe()
+    frame = inspect.currentframe()
     while frame is not None:
         yield frame
         frame = frame.f_back

@@ -42,6 +42,14 @@ class Structure:
                     "The table is declared, and the database has none of that name. Run the migrations.",
                 )
                 continue
+            if entry.is_ruled and entry.mode != "enforce":
+                yield Finding(
+                    "warning",
+                    "not-enforced-yet",
+                    entry.table.fullname,
+                    f"The table is in the mode {entry.mode!r}: a scope reads all of its rows. Go on to 'enforce' when "
+                    "no statement would change any more.",
+                )
             for condition in entry.conditions:
                 if condition.rule is TENANT:
                     yield from self._of_tenant_column(entry, condition)
@@ -59,7 +67,7 @@ class Structure:
                 f"The tenant column {name!r} is not there. Run the migrations.",
             )
             return
-        if found[name]["nullable"] and not condition.null_is_shared:
+        if found[name]["nullable"] and not condition.null_is_shared and entry.mode == "enforce":
             yield Finding(
                 "warning",
                 "nullable-tenant",

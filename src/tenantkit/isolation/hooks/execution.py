@@ -121,6 +121,7 @@ class ScopedContext:
 
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[misc]
+        self.tenantkit_rowcount = self.cursor.rowcount if self.compiled is not None else -1
         plan = self.compiled.write_plan if self.compiled is not None else None
         if plan is not None and plan.is_certain and is_transactional(self.root_connection):
             plan.remember(self.compiled_parameters, self.tenantkit_seen, self.tenantkit_pin)
@@ -132,6 +133,7 @@ class ScopedContext:
 
     tenantkit_pin: Pin
     tenantkit_seen: Any
+    tenantkit_rowcount: int  # while the cursor is open; some drivers forget it
     tenantkit_rehearsal: Rehearsal | None
 
     def _check_deleted(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Table
+from sqlalchemy.dialects.mysql.dml import OnDuplicateClause
 from sqlalchemy.exc import DontWrapMixin, SQLAlchemyError
 
 from tenantkit.exceptions import TenantKitError
@@ -27,7 +28,7 @@ __all__ = ["Checked", "Execution", "Rehearsal", "rehearse"]
 _SAVEPOINT: Final = "tenantkit_rehearsal"
 
 
-class Checked(DontWrapMixin, Exception):  # noqa: N818 - no error: the end of a rehearsal
+class Checked(DontWrapMixin, Exception):
     """Ends the rehearsal of an INSERT whose values passed: nothing else about it could differ."""
 
 
@@ -62,7 +63,7 @@ class Rehearsal:
         if result.returns_rows and not result._soft_closed:
             result.cursor_strategy = RehearsedFetch(result.cursor_strategy, self, Counter())
         elif isinstance(self._expected, int):
-            self.compare_writes(result.rowcount, self._expected)
+            self.compare_writes(_written(result), self._expected)
 
     def compare_writes(self, written: int, rehearsed: int) -> None:
         """Compare how many rows were written."""
@@ -123,7 +124,7 @@ class Execution:
         """Run the statement and return its rows, or how many it wrote."""
         result = self._run(self.statement)
         if not result.returns_rows or result._soft_closed:
-            return int(result.rowcount)
+            return _written(result)
         rows = _counted(_fetched(result))
         return rows.total() if self.is_write else rows
 
@@ -132,7 +133,17 @@ class Execution:
         return _counted(_fetched(self._run(statement)))
 
     def showing(self) -> Any:
-        """Return the statement, a write, so that it returns the rows it writes; None where that cannot be had."""
+        """
+        Return the statement, a write, so that it returns the rows it writes.
+
+        None where their number says as much, or where it cannot be had.
+        """
+        plan, conflict = self.compiled.write_plan, getattr(self.statement, "_post_values_clause", None)
+        settable = getattr(conflict, "update_values_to_set", None)
+        if not self.compiled.shadows.read_inside and (not self.compiled.isinsert or plan.is_settled):
+            return None
+        if isinstance(conflict, OnDuplicateClause):  # with RETURNING it is refused
+            return None
         kind = "insert" if self.compiled.isinsert else "update" if self.compiled.isupdate else "delete"
         state, table = self.compiled.dml_compile_state, self.statement.table
         beside = "_multifrom" if getattr(state, "_extra_froms", ()) else ""
@@ -140,7 +151,8 @@ class Execution:
         if not can or not isinstance(table, Table) or len(self.parameters) > 1:
             return None
         given = Values(None if getattr(state, "_has_multi_parameters", False) else state._dict_parameters)
-        chosen = {key_of(name) for name in self.statement._select_names or ()} if kind == "insert" else set()
+        chosen = {key_of(name) for name in getattr(self.statement, "_select_names", None) or ()}
+        chosen |= {key_of(name) for name in dict(settable or ())}
         columns: list[Any] = [
             column
             for column in table.columns
@@ -178,8 +190,8 @@ def rehearse(execution: Execution, pin: Pin, *, in_transaction: bool) -> Rehears
     elif shadows.written_beside:
         found.tell("it writes in a common table expression, whose rows cannot be compared")
     else:
-        shown = execution.showing() if execution.is_write and shadows.read_inside else None
         try:
+            shown = execution.showing() if execution.is_write else None
             if shown is None:
                 # of the three databases only PostgreSQL lets a failed SELECT end the transaction
                 is_fatal = in_transaction and execution.connection.dialect.name == "postgresql"
@@ -191,6 +203,8 @@ def rehearse(execution: Execution, pin: Pin, *, in_transaction: bool) -> Rehears
             found.tell(None)
         except (TenantKitError, SQLAlchemyError) as error:
             found.tell(f"it would fail with {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - reported; what is only watched must go on
+            found.tell(f"it could not be rehearsed: {type(error).__name__}: {error}")
     return found
 
 
@@ -231,6 +245,12 @@ def _undone(connection: Any) -> Iterator[None]:
 def _say(connection: Any, command: str) -> None:
     with own_call(connection):  # by the driver: no listener takes it for a statement
         connection.exec_driver_sql(command).close()
+
+
+def _written(result: Any) -> int:
+    context = result.context
+    counted = context._rowcount  # by SQLAlchemy, where it has fetched the rows
+    return int(context.tenantkit_rowcount if counted is None else counted)
 
 
 def _fetched(result: Any) -> Sequence[Any]:

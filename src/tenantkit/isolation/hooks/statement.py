@@ -34,6 +34,9 @@ class Shadows:
     written_beside: bool = False
 
 
+_NO_SHADOWS: Final = Shadows()
+
+
 class Statement:
     """One statement while it is compiled."""
 
@@ -62,14 +65,14 @@ class Statement:
     @property
     def shadows(self) -> Shadows:
         """The tables in shadow that it names."""
-        shadows: Shadows = self.__dict__.setdefault("_shadows", Shadows())
-        return shadows
+        return self.__dict__.get("_shadows", _NO_SHADOWS)
 
     def _notice(self, entry: Entry, *, is_inner: bool = False, is_beside: bool = False) -> None:
+        shadows: Shadows = self.__dict__.setdefault("_shadows", Shadows())
         if entry.mode == "shadow":
-            self.shadows.tables.add(entry.table.fullname)
-        self.shadows.read_inside |= is_inner
-        self.shadows.written_beside |= is_beside
+            shadows.tables.add(entry.table.fullname)
+        shadows.read_inside |= is_inner
+        shadows.written_beside |= is_beside
 
     def _plan(self) -> WritePlan:
         plan: WritePlan = self.__dict__.setdefault("_write_plan", WritePlan())
