@@ -246,8 +246,8 @@ def _mode_of(table: Table, declared: dict[Table, Any], below: frozenset[Table]) 
         return "enforce"
     columns = [column for column in table.columns if column.name in declaration.columns]
     parents = {key.column.table for column in columns for key in column.foreign_keys}
-    modes = [_mode_of(parent, declared, below | {table}) for parent in parents]
-    return min(modes, key=get_args(Mode).index, default="enforce")
+    modes: list[Mode] = [_mode_of(parent, declared, below | {table}) for parent in parents]
+    return min(modes, key=get_args(Mode).index) if modes else "enforce"
 
 
 def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any] | None:

@@ -64,6 +64,11 @@ class ScopedSession(Session):
         """The scope that the session is pinned to."""
         return self.__scope
 
+    @property
+    def lifted(self) -> frozenset[str]:
+        """The names of the rules that do not hold in it."""
+        return self.__lifted
+
     def _pin(self, registry: Registry) -> Pin:
         pin = self.__pins.get(registry)
         if pin is None:

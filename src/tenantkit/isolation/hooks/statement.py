@@ -65,7 +65,8 @@ class Statement:
     @property
     def shadows(self) -> Shadows:
         """The tables in shadow that it names."""
-        return self.__dict__.get("_shadows", _NO_SHADOWS)
+        shadows: Shadows = self.__dict__.get("_shadows", _NO_SHADOWS)
+        return shadows
 
     def _notice(self, entry: Entry, *, is_inner: bool = False, is_beside: bool = False) -> None:
         shadows: Shadows = self.__dict__.setdefault("_shadows", Shadows())
