@@ -13,6 +13,7 @@ __all__ = [
     "ForeignTenant",
     "HostMalformed",
     "IsolationError",
+    "LockNotGranted",
     "NotAMember",
     "NotAuthenticated",
     "PermissionDenied",
@@ -78,6 +79,18 @@ class ConfigurationError(TenantKitError, ValueError):
 
     problem = "misconfigured"
     title = "The application is misconfigured"
+
+
+class LockNotGranted(TenantKitError, TimeoutError):
+    """
+    A migration waited for the lock of a table as long as it was told to; nothing of its step is done.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "lock-not-granted"
+    status = 503
+    title = "A lock was not granted"
 
 
 class DependencyMissing(TenantKitError, ImportError):

@@ -73,7 +73,7 @@ class TablePolicies:
     @property
     def name(self) -> str:
         """The table as SQL spells it, with the schema."""
-        quoting: IdentifierPreparer = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]
+        quoting: IdentifierPreparer = _plain_dialect(PGDialect).identifier_preparer
         return quoting.format_table(self.table)
 
     def create(self) -> list[str]:
@@ -166,7 +166,7 @@ class Policies:
                 "every statement is scoped without them."
             )
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
     def _of(self, entry: Entry) -> TablePolicies:
         return TablePolicies(entry.table, tuple(self._policies(entry)))
@@ -202,9 +202,14 @@ class _Expression(ClauseElement):
         self.table, self.condition = table, condition
 
 
+def _plain_dialect(kind: Any) -> Any:
+    """Return a dialect that spells SQL as it is read: no percent sign is doubled for a driver's parameters."""
+    return kind(paramstyle="named")
+
+
 def _dialect(registry: Registry) -> Any:
     kind: Any = scoped_class(PGDialect)
-    dialect = kind()
+    dialect = _plain_dialect(kind)
     dialect.tenantkit_registry = registry
     rules = {bind.key: rule for rule, bind in registry.binds_by_name}
 

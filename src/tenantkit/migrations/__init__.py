@@ -1,22 +1,48 @@
 """
-Row level security in Alembic: operations for migrations, and what autogenerate finds.
+Alembic: operations for row level security and for tables in use, and what autogenerate finds.
 
 Import it in ``env.py``, and give ``context.configure(...)`` your policies as ``tenantkit_policies=``; without them
 those of ``target_metadata`` are compared.
 """
 
 from tenantkit.migrations.autogenerate import compare_policies
+from tenantkit.migrations.online import (
+    AddColumnOnlineOp,
+    CreateForeignKeyOnlineOp,
+    CreateIndexOnlineOp,
+    CreatePoliciesOnlineOp,
+    CreateUniqueOnlineOp,
+    DropColumnOnlineOp,
+    DropConstraintOnlineOp,
+    DropIndexOnlineOp,
+    DropNotNullOnlineOp,
+    DropPoliciesOnlineOp,
+    SetNotNullOnlineOp,
+)
 from tenantkit.migrations.operations import (
     CreatePolicyOp,
     DisableRowSecurityOp,
     DropPolicyOp,
     EnableRowSecurityOp,
 )
+from tenantkit.migrations.running import Patience
 
 __all__ = [
+    "AddColumnOnlineOp",
+    "CreateForeignKeyOnlineOp",
+    "CreateIndexOnlineOp",
+    "CreatePoliciesOnlineOp",
     "CreatePolicyOp",
+    "CreateUniqueOnlineOp",
     "DisableRowSecurityOp",
+    "DropColumnOnlineOp",
+    "DropConstraintOnlineOp",
+    "DropIndexOnlineOp",
+    "DropNotNullOnlineOp",
+    "DropPoliciesOnlineOp",
     "DropPolicyOp",
     "EnableRowSecurityOp",
+    "Patience",
+    "SetNotNullOnlineOp",
     "compare_policies",
 ]

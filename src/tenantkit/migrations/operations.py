@@ -7,8 +7,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import MetaData, Table
 
-from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation import Policy, TablePolicies
+from tenantkit.migrations.running import check_postgresql, run_statements
 
 __all__ = ["CreatePolicyOp", "DisableRowSecurityOp", "DropPolicyOp", "EnableRowSecurityOp"]
 
@@ -165,14 +165,8 @@ Operation = EnableRowSecurityOp | DisableRowSecurityOp | CreatePolicyOp | DropPo
 @Operations.implementation_for(CreatePolicyOp)
 @Operations.implementation_for(DropPolicyOp)
 def _run(operations: Operations, operation: Operation) -> None:
-    dialect = operations.get_context().dialect.name
-    if dialect != "postgresql":
-        raise ConfigurationError(
-            f"This migration is about row level security of PostgreSQL, and the database is {dialect}. Guard it: "
-            'if op.get_context().dialect.name == "postgresql".'
-        )
-    for statement in operation.statements():
-        operations.execute(statement)
+    check_postgresql(operations, 'Guard it: if op.get_context().dialect.name == "postgresql".')
+    run_statements(operations, operation.statements())
 
 
 @renderers.dispatch_for(EnableRowSecurityOp)

@@ -68,8 +68,8 @@ def copy_into_tenant(
         on_table: is called with the name of each table that was copied, and its rows.
 
     Raises:
-        ConfigurationError: the tenant has rows already, a row points to none, the session lifts too little, or the other database has a column that is declared nowhere
-            or lacks one that must be given.
+        ConfigurationError: the tenant has rows already, a row points to none, the session lifts too little, or the
+            other database has a column that is declared nowhere or lacks one that must be given.
 
     .. versionadded:: 0.1
     """
