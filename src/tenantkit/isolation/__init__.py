@@ -1,5 +1,6 @@
 """Whose rows are these? Every statement scoped, whatever its shape, dialect or author."""
 
+from tenantkit.isolation.difference import Difference
 from tenantkit.isolation.engine import scope_async_engine, scope_engine
 from tenantkit.isolation.policies import Policies, Policy, TablePolicies
 from tenantkit.isolation.rules import SOFT_DELETE, RowRule
@@ -18,6 +19,7 @@ from tenantkit.sql.keys import tenant_foreign_key, tenant_unique
 
 __all__ = [
     "SOFT_DELETE",
+    "Difference",
     "Policies",
     "Policy",
     "RowRule",

@@ -25,7 +25,7 @@ from tenantkit.migrations.operations import (
     DropPolicyOp,
     EnableRowSecurityOp,
 )
-from tenantkit.migrations.running import Patience
+from tenantkit.migrations.running import Patience, Step
 
 __all__ = [
     "AddColumnOnlineOp",
@@ -44,5 +44,6 @@ __all__ = [
     "EnableRowSecurityOp",
     "Patience",
     "SetNotNullOnlineOp",
+    "Step",
     "compare_policies",
 ]

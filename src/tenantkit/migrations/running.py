@@ -59,6 +59,8 @@ class Step:
         table: the table whose lock they need, as SQL spells it.
         done: a query that returns true where the step is done already, and its parameters.
         is_concurrent: whether it runs outside of any transaction (``CONCURRENTLY``).
+
+    .. versionadded:: 0.1
     """
 
     statements: tuple[str, ...]
