@@ -38,7 +38,7 @@ FLOORS = [
     {"protocols"},
     {"sql"},
     MECHANISMS,
-    {"lint", "migrations"},
+    {"lint", "migrations", "retrofit"},
     {"kit"},
     {"adapters"},
     {"demo", "testing"},

@@ -1,7 +1,5 @@
 """The leak matrix, for the models and queries of any application."""
 
-from tenantkit.testing.probe.matrix import LeakFinding, LeakReport, Probe, leak_matrix, probe
-from tenantkit.testing.probe.shapes import Shape
-from tenantkit.testing.probe.subjects import Subject
+from tenantkit.testing.probe.matrix import LeakFinding, LeakReport, Server, leak_matrix
 
-__all__ = ["LeakFinding", "LeakReport", "Probe", "Shape", "Subject", "leak_matrix", "probe"]
+__all__ = ["LeakFinding", "LeakReport", "Server", "leak_matrix"]

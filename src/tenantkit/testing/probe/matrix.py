@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, Protocol
@@ -24,7 +25,7 @@ from tenantkit.testing.probe.shapes import SHAPES, Inapplicable, Shape
 from tenantkit.testing.probe.subjects import Subject
 from tenantkit.testing.probe.values import SPACE
 
-__all__ = ["LeakFinding", "LeakReport", "Probe", "leak_matrix", "probe"]
+__all__ = ["LeakFinding", "LeakReport", "Probe", "Server", "leak_matrix"]
 
 Verdict = Literal["leaked", "changed", "refused", "failed", "open"]
 Query = Callable[[Session], Any]
@@ -33,7 +34,11 @@ _SHOWN: Final = 200
 
 
 class Server(Protocol):
-    """What ``find_postgres()`` gives: a server that makes databases."""
+    """
+    What ``find_postgres()`` gives: a server that makes databases.
+
+    .. versionadded:: 0.1
+    """
 
     def database(self) -> Any:
         """Make a database with an ``owner_url`` and an ``app_url``, in a ``with``."""
@@ -98,11 +103,17 @@ class LeakReport:
         return "\n".join([head, *(f"- {one}" for one in self.findings)])
 
 
-def leak_matrix(
+def leak_matrix(  # noqa: PLR0913 - each is an option
     models: Any,
     *,
     queries: Mapping[str, Query] | None = None,
-    **options: Any,
+    server: Server | None = None,
+    policies: bool = False,
+    rules: Sequence[RowRule] = (),
+    scope: Callable[[Tenant], Scope] = Scope,
+    rows: int = 3,
+    values: Mapping[str, ValueOf] | None = None,
+    engine_options: Mapping[str, Any] | None = None,
 ) -> LeakReport:
     """
     Attack an application's own models, and its own queries, and report what does not hold.
@@ -113,10 +124,17 @@ def leak_matrix(
     are found.
 
     Args:
-        models: a declarative base, a ``MetaData``, or several of them.
+        models: a declarative base, a ``MetaData``, or a list of them.
         queries: functions of the application that get a session, by name; what one returns is compared, with
             mapped objects by their columns. It must not return what is made anew each time.
-        options: as for :class:`Probe`.
+        server: makes the two databases, such as ``find_postgres()``; files of SQLite by default.
+        policies: whether row level security is made and told (PostgreSQL).
+        rules: further row rules.
+        scope: makes the scope of a tenant, where rules ask for dimensions.
+        rows: rows for each class and tenant.
+        values: values for columns that cannot be made up, by ``table.column``: functions of the tenant's slug, or
+            ``nobody``, and a number that is another for each row.
+        engine_options: as for ``scope_engine``.
 
     Returns:
         the report; ``leak_matrix(Base).check()`` is a test.
@@ -126,38 +144,28 @@ def leak_matrix(
 
     .. versionadded:: 0.1
     """
-    with probe(models, **options) as found:
-        return found.report(queries or {})
-
-
-@contextmanager
-def probe(models: Any, **options: Any) -> Iterator["Probe"]:
-    """
-    Open a :class:`Probe`, and close it again.
-
-    .. versionadded:: 0.1
-    """
     with ExitStack() as stack:
-        yield Probe(models, stack, **options)
+        found = Probe(
+            models,
+            stack,
+            server=server,
+            policies=policies,
+            rules=rules,
+            scope=scope,
+            rows=rows,
+            values=values,
+            engine_options=engine_options,
+        )
+        return found.report(queries or {})
 
 
 class Probe:
     """
-    Two databases filled with rows for some models, and every way to attack them.
+    Two databases filled with rows for some models, opened when they are needed, and every way to attack them.
 
     Args:
-        models: as for :func:`leak_matrix`.
+        models: as for :func:`leak_matrix`, and so are the others.
         stack: closes what is opened.
-        server: makes the databases, such as ``find_postgres()``; SQLite files by default.
-        policies: whether row level security is made and told (PostgreSQL).
-        rules: further row rules.
-        scope: makes the scope of a tenant, where rules ask for dimensions.
-        rows: rows for each class and tenant.
-        values: values for columns that cannot be made up, by ``table.column``: called with the tenant's slug, or
-            ``nobody``, and a number that is another for each row.
-        engine_options: as for ``scope_engine``.
-
-    .. versionadded:: 0.1
     """
 
     def __init__(  # noqa: PLR0913 - each is an option
@@ -184,9 +192,7 @@ class Probe:
         )
         mappers = _mappers_of(self._metadata)
         self._population = Population(registry, mappers, self._sides, count=rows, values=values)
-        self._both = self._house(server, (OWN, FOREIGN))
-        self._alone = self._house(server, (OWN,))
-        self._before = self._both.look()
+        self._server = server
         ruled = [entry for entry in registry.entries if entry.table not in self._population.empty]
         self.subjects = [Subject(entry, None, self._population, *self._sides) for entry in ruled]
         known = {entry.table: entry for entry in ruled}
@@ -196,28 +202,40 @@ class Probe:
             if isinstance(mapper.local_table, Table) and mapper.local_table in known
         ]
 
+    @cached_property
+    def _both(self) -> House:
+        return self._house((OWN, FOREIGN))
+
+    @cached_property
+    def _alone(self) -> House:
+        return self._house((OWN,))
+
+    @cached_property
+    def _before(self) -> Dump:
+        return self._both.look()
+
     def shapes_of(self, subject: Subject) -> list[Shape]:
         """Return the ways that are tried on a subject: a class's on the class, all others on the table."""
         shapes = [one for one in SHAPES if one.needs_class == (subject.mapper is not None)]
         return [one for one in shapes if not one.is_write or subject.entry.is_ruled]
 
     def report(self, queries: Mapping[str, Query]) -> LeakReport:
-        """Try everything."""
+        """Try everything on every subject, and the queries."""
+        tried = [(subject.name, self.attack_all(subject)) for subject in self.subjects]
+        tried += [(name, [self.ask(name, query)]) for name, query in queries.items()]
         runs: Counter[str] = Counter()
-        findings: list[LeakFinding] = []
-        for subject in self.subjects:
-            for shape in self.shapes_of(subject):
-                found = self.attack(subject, shape)
-                if found is not None:
-                    runs[subject.name] += 1
-                    findings += found
-            if subject.mapper is None and subject.entry.is_ruled:
-                runs[subject.name] += 1
-                findings += self.ask_unscoped(subject)
-        for name, query in queries.items():
-            runs[name] += 1
-            findings += self.ask(name, query)
-        return LeakReport(dict(runs), tuple(findings))
+        for name, found in tried:
+            runs[name] += len(found)
+        return LeakReport(
+            dict(runs), tuple(one for _, found in tried for several in found for one in several)
+        )
+
+    def attack_all(self, subject: Subject) -> list[list[LeakFinding]]:
+        """Try everything on one subject; return what was found in each way that could be tried."""
+        tried = [self.attack(subject, shape) for shape in self.shapes_of(subject)]
+        if subject.mapper is None and subject.entry.is_ruled:
+            tried.append(self.ask_unscoped(subject))
+        return [found for found in tried if found is not None]
 
     def attack(self, subject: Subject, shape: Shape) -> list[LeakFinding] | None:
         """Try one way; return what was found, or None where there is nothing to try."""
@@ -239,10 +257,10 @@ class Probe:
 
     def ask(self, name: str, query: Query) -> list[LeakFinding]:
         """Run a function of the application as the first tenant, with and without the other one."""
+        _ = self._before
         answers = [self._outcome(self._scoped(house), query) for house in (self._both, self._alone)]
         found = self._changes(name, "query")
-        if self._alone.look() != self._before:
-            self._alone.fill()
+        self._alone.fill()  # it may have written there, too
         (answer, error), (expected, expected_error) = answers
         if error is not None and expected_error is None:
             found.append(_error(name, "query", error))
@@ -268,6 +286,7 @@ class Probe:
             shape.body(session, subject)
             session.commit()
 
+        _ = self._before
         self._outcome(self._scoped(self._both), written)  # refused or not: what counts is what is there then
         return self._changes(subject.name, shape.name)
 
@@ -307,12 +326,12 @@ class Probe:
                     continue
                 yield from _strays(entry, row, population)
 
-    def _house(self, server: Server | None, slugs: Sequence[str]) -> House:
-        if server is None:
+    def _house(self, slugs: Sequence[str]) -> House:
+        if self._server is None:
             folder = Path(self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
             owner_url = app_url = f"sqlite:///{folder / 'probe.db'}"
         else:
-            database = self._stack.enter_context(server.database())
+            database = self._stack.enter_context(self._server.database())
             owner_url, app_url = database.owner_url, database.app_url
         owner = create_engine(owner_url, enable_from_linting=False)  # pairs of rows are meant
         engine = self._engine(app_url)

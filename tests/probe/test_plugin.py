@@ -1,0 +1,160 @@
+"""The plugin of pytest: leak matrix and linter as tests of an application, and factories for its own tests."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+MODELS = """
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from tenantkit.isolation import TenantScoped, scoped_by
+
+class Base(DeclarativeBase):
+    pass
+
+class Task(TenantScoped, Base):
+    __tablename__ = "tasks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+
+Empty = MetaData()
+
+class Loose(DeclarativeBase):
+    pass
+
+class Note(Loose):
+    __tablename__ = "notes"
+    __table_args__ = {"info": scoped_by("org", mode="shadow")}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    org: Mapped[int]
+    text: Mapped[str]
+"""
+KIT = """
+import pytest
+from tenantkit import Settings, TenantKit
+from tenantkit.rbac import Matrix
+from tenantkit.resolution import Agreement, TokenClaim
+from models import Base
+
+@pytest.fixture
+def tenant_kit(tmp_path):
+    kit = TenantKit(
+        Settings(
+            database_url=f"sqlite:///{{tmp_path}}/kit.db", token_secret="x" * 32, tenant_id_type="{kind}"
+        ),
+        metadata=[],
+        resolve=Agreement([TokenClaim("tenant")]),
+        roles=Matrix({{"notes:read": "to read"}}, {{"reader": ["notes:read"], "other": ["notes:read"]}}),
+    )
+    kit.create_tables()
+    yield kit
+    kit.dispose()
+"""
+
+
+@pytest.fixture
+def application(pytester):
+    """Give an application of two modules, and run its tests in a process of its own."""
+    pytester.makepyfile(models=MODELS)
+    pytester.makeini("[pytest]\npythonpath = .\n")
+
+    def run(*arguments):
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", *arguments)
+
+    return run
+
+
+def test_nothing_happens_unasked(pytester, application):
+    """Without an option there is no further test."""
+    pytester.makepyfile("def test_one(): pass")
+    application().assert_outcomes(passed=1)
+
+
+def test_leak_matrix_is_a_test_for_each_table_and_class(application):
+    """One option attacks every table and class, each by a test of its own that can be picked by name."""
+    result = application("--leak-matrix=models:Base", "-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*leak-matrix?models:Base-tasks? PASSED*", "*leak-matrix?models:Base-Task? PASSED*"]
+    )
+    application("--leak-matrix=models:Base", "-k", "Task]").assert_outcomes(passed=1, deselected=1)
+
+
+def test_leaks_are_failures_that_say_what_leaks(application):
+    """A table that is not enforced fails its tests, with each way that does not hold."""
+    result = application("--leak-matrix=models:Loose")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["notes, select table: leaked: *", "notes, update all: changed: *", "Note, load objects: leaked: *"]
+    )
+
+
+def test_leak_matrix_runs_on_postgresql(application):
+    """By an option it runs on a real server."""
+    application("--leak-matrix=models:Base", "--leak-matrix-server=postgresql").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("models:Nothing", "no attribute 'Nothing'"),
+        ("nowhere:Base", "nowhere"),
+        ("models:Mapped", "no declarative base"),
+        ("models:Empty", "nothing to attack"),
+    ],
+)
+def test_unknown_models_end_the_run(application, target, says):
+    """A misspelt name is an error, and no silence."""
+    result = application(f"--leak-matrix={target}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--leak-matrix {target}*{says}*"])
+
+
+def test_linter_is_a_test(pytester, application):
+    """One option looks through a folder; what nobody allowed is a failure, and what is allowed is none."""
+    source = pytester.mkdir("app")
+    (source / "reports.py").write_text(
+        "from sqlalchemy import create_engine\nengine = create_engine('sqlite://')\n"
+    )
+    result = application("--tenantkit-lint=app")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*reports.py:2: plain-engine: *"])
+    pytester.makepyprojecttoml('[tool.tenantkit.lint.allow]\n"app/*" = ["plain-engine"]\n')
+    application("--tenantkit-lint=app").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("kind", ["uuid", "int", "str"])
+def test_factories_make_tenants_and_members(pytester, application, kind):
+    """Tenants and members are there, committed, whatever type the ids have, with tokens that verify."""
+    pytester.makeconftest(KIT.format(kind=kind))
+    pytester.makepyfile(
+        """
+        from sqlalchemy.orm import Session
+
+        def test_it(tenant_kit, make_tenant, make_member, two_tenants):
+            acme, bolt = two_tenants
+            third = make_tenant()
+            assert len({one.id for one in (acme, bolt, third)}) == 3
+            ann = make_member(acme)
+            bob = make_member(acme, "bob", roles=["reader"])
+            with Session(tenant_kit.owner_engine) as session:
+                found = tenant_kit.directory.by_slug(session, "acme")
+                roles = [
+                    sorted(tenant_kit.directory.membership(session, acme, one.user_id).roles) for one in (ann, bob)
+                ]
+                assert tenant_kit.directory.membership(session, bolt, "bob") is None
+            assert found == acme
+            assert roles == [["other", "reader"], ["reader"]]
+            assert tenant_kit.tokens.verify(bob.token)["sub"] == "bob"
+            assert bob.headers == {"Authorization": f"Bearer {bob.token}"}
+        """
+    )
+    application().assert_outcomes(passed=1)
+
+
+def test_factories_ask_for_the_kit(pytester, application):
+    """Without a kit of the application the factories say what to define."""
+    pytester.makepyfile("def test_it(two_tenants): pass")
+    result = application()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*Define a fixture `tenant_kit`*"])
