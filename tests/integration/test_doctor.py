@@ -14,7 +14,10 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     create_engine,
+    func,
+    insert,
     make_url,
+    select,
     text,
 )
 from typer.testing import CliRunner
@@ -23,6 +26,7 @@ from tenantkit.cli.commands import app
 from tenantkit.isolation import Policies, scoped_by, scoped_through, shared
 from tenantkit.isolation.doctor import examine
 from tenantkit.isolation.local_settings import UNSCOPED
+from tenantkit.testing.probe.standing import attack_database
 from tenantkit.testing.services import find_mariadb
 
 metadata = MetaData()
@@ -119,6 +123,10 @@ ILLS = {
     "nullable-tenant": ["ALTER TABLE cards ALTER COLUMN owner DROP NOT NULL"],
     "missing-index": ["DROP INDEX ix_cards_owner"],
     "unique-without-tenant": ["ALTER TABLE cards ADD CONSTRAINT cards_title_key UNIQUE (title)"],
+    "sequence-readable": [
+        "CREATE SEQUENCE cards_id OWNED BY cards.id",
+        "GRANT SELECT ON SEQUENCE cards_id TO PUBLIC",
+    ],
     "lost-foreign-key": ["ALTER TABLE cards DROP CONSTRAINT cards_board"],
 }
 
@@ -279,3 +287,135 @@ def test_the_command_says_what_it_cannot_do(arguments, message):
 def test_the_owner_can_look_unscoped(ward):
     """The word of unscoped sessions is the one in the policies."""
     assert UNSCOPED in ward.policies.tables[0].policies[-1].using
+
+
+# the probe ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def probed(ward):
+    """Attack the ward's database, and give what got through; its rows are as they were."""
+
+    def run(**options):
+        counts = [select(func.count()).select_from(table) for table in metadata.sorted_tables]
+
+        def count():
+            with ward.owner.connect() as connection:
+                connection.execute(text(f"SET {UNSCOPED} = 'on'"))
+                return [connection.scalar(one) for one in counts]
+
+        before = count()
+        found = attack_database(ward.owner, ward.app, ward.policies, **options)
+        assert count() == before
+        return {(one.code, one.object) for one in found}, found
+
+    return run
+
+
+def test_probe_gets_through_nowhere(probed):
+    """Behind its policies nothing is read or written, and no row is left behind."""
+    assert probed() == (set(), [])
+
+
+@pytest.mark.parametrize(
+    ("ill", "through"),
+    [
+        (
+            "ALTER TABLE boards DISABLE ROW LEVEL SECURITY",
+            {("probe-read", "boards"), ("probe-write", "boards")},
+        ),
+        ("CREATE POLICY everything ON cards FOR SELECT USING (true)", {("probe-read", "cards")}),
+        (
+            "CREATE POLICY everything ON marks USING (true)",
+            {("probe-read", "marks"), ("probe-write", "marks")},
+        ),
+    ],
+)
+def test_probe_gets_through_where_a_policy_is_missing(ward, probed, ill, through):
+    """A table that anybody may read or write is found by doing it."""
+    ward.run(ill)
+    codes, found = probed()
+    assert codes == through
+    assert {one.severity for one in found} == {"error"}
+
+
+def test_probe_leaves_the_rows_that_are_there(ward, probed):
+    """Real rows are neither changed nor removed, whatever gets through."""
+    with ward.owner.begin() as connection:
+        connection.execute(text(f"SET LOCAL {UNSCOPED} = 'on'"))
+        connection.execute(insert(boards), [{"owner": 7, "id": 1, "name": "real"}])
+    ward.run("ALTER TABLE boards DISABLE ROW LEVEL SECURITY")
+    probed()
+    with ward.owner.connect() as connection:
+        assert connection.execute(select(boards)).all() == [(7, 1, "real")]
+
+
+def test_probe_that_cannot_begin_says_why(ward, probed):
+    """Rows that the database refuses are a finding, and no silence."""
+    ward.run("ALTER TABLE cards ADD CONSTRAINT short CHECK (length(title) < 2)")
+    _, (one,) = probed()
+    assert one.code == "probe-failed"
+    assert "short" in one.why
+
+
+def test_probe_by_the_scoped_engine_on_sqlite(tmp_path):
+    """Where the database knows no policies, the scoped engine is tried."""
+    owner, app = (create_engine(f"sqlite:///{tmp_path}/probe.db") for _ in range(2))
+    metadata.create_all(owner)
+    assert attack_database(owner, app, Policies(metadata)) == []
+    with owner.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(boards)) == 0
+    owner.dispose()
+    app.dispose()
+
+
+def test_command_probes(ward, monkeypatch):
+    """The command takes the owner's URL, adds what it got through to the findings, and fails."""
+    monkeypatch.setenv("COLUMNS", "300")
+    ward.run("ALTER TABLE boards DISABLE ROW LEVEL SECURITY")
+    arguments = ["doctor", "tests.integration.test_doctor:metadata", "--probe", "--json"]
+    arguments += ["--database-url", str_of(ward.app), "--owner-url", str_of(ward.owner)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    assert {"not-enabled", "probe-read", "probe-write"} <= {one["code"] for one in json.loads(result.output)}
+
+
+def str_of(engine):
+    """Give the URL of an engine, with its password."""
+    return engine.url.render_as_string(hide_password=False)
+
+
+def test_loose_collation_is_found_and_cured(server):
+    """A tenant column whose collation ignores case is an error: two tenants would be one."""
+    texts = MetaData()
+    columns = Column("id", Integer, primary_key=True), Column("org", String(20), nullable=False, index=True)
+    Table("papers", texts, *columns, info=scoped_by("org"))
+    loose = "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+    with ExitStack() as stack:
+        database = stack.enter_context(server.database())
+        owner, user = (create_engine(url) for url in (database.owner_url, database.app_url))
+        stack.callback(owner.dispose)
+        stack.callback(user.dispose)
+        texts.create_all(owner)
+
+        def run(*statements):
+            with owner.begin() as connection:
+                for statement in statements:
+                    connection.execute(text(statement))
+
+        def policies(verb):
+            with owner.begin() as connection:
+                getattr(Policies(texts), verb)(connection)
+
+        def found():
+            with user.connect() as connection:
+                return [one for one in examine(connection, Policies(texts)) if one.severity == "error"]
+
+        run(loose, "ALTER TABLE papers ALTER COLUMN org TYPE varchar(20) COLLATE loose")
+        policies("create_all")
+        (one,) = found()
+        assert (one.code, one.object) == ("loose-collation", "papers.org")
+        policies("drop_all")  # a column that a policy names keeps its type
+        run(*one.cure)
+        policies("create_all")
+        assert found() == []

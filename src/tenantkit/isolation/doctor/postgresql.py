@@ -34,6 +34,17 @@ _FUNCTIONS: Final = """
     WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
       AND has_function_privilege(p.oid, 'EXECUTE') AND pg_get_userbyid(p.proowner) <> current_user
 """
+_LOOSE: Final = """
+    SELECT a.attname AS column, c.collname AS collation, format_type(a.atttypid, a.atttypmod) AS type
+    FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation
+    WHERE a.attrelid = CAST(:oid AS oid) AND a.attname = ANY(:columns) AND NOT c.collisdeterministic
+"""
+_SEQUENCES: Final = """
+    SELECT DISTINCT s.oid::regclass::text AS name, d.refobjid::regclass::text AS table
+    FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+    WHERE d.classid = 'pg_class'::regclass AND d.refobjid = ANY(CAST(:oids AS oid[])) AND d.deptype IN ('a', 'i')
+      AND has_table_privilege(s.oid, 'SELECT')
+"""
 
 
 class Catalog:
@@ -58,6 +69,7 @@ class Catalog:
             if stored is not None:
                 oids.append(stored.oid)
                 yield from self._table(one, stored)
+                yield from self._collations(one, stored)
         yield from self._around(oids)
 
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
@@ -121,6 +133,22 @@ class Catalog:
                     (f"REVOKE ALL ON {partition.name} FROM CURRENT_USER",),
                 )
 
+    def _collations(self, expected: TablePolicies, stored: StoredTable) -> Iterator[Finding]:
+        conditions = self._policies.registry.entry(expected.table).conditions
+        columns = [one.column.name for one in conditions if one.bind is not None]
+        for loose in self._rows(_LOOSE, oid=stored.oid, columns=columns):
+            column = f"{expected.name}.{loose.column}"
+            yield Finding(
+                "error",
+                "loose-collation",
+                column,
+                f"The collation {loose.collation!r} takes texts for equal that differ: two tenants could be one, in "
+                "policies and in statements.",
+                (
+                    f'ALTER TABLE {expected.name} ALTER COLUMN "{loose.column}" TYPE {loose.type} COLLATE "default"',
+                ),
+            )
+
     def _policies_of(self, expected: TablePolicies, found: dict[str, StoredPolicy]) -> Iterator[Finding]:
         for policy in expected.policies:
             yield from self._policy(expected, policy, found.pop(policy.name, None))
@@ -177,6 +205,15 @@ class Catalog:
                 else f"ALTER VIEW {view.name} SET (security_invoker = true)"
             )
             yield Finding("error", "view-of-owner", view.name, why, (cure,))
+        for sequence in self._rows(_SEQUENCES, oids=oids):
+            yield Finding(
+                "warning",
+                "sequence-readable",
+                sequence.name,
+                f"The application may read how far the keys of {sequence.table} have come, which tells how many rows "
+                "all tenants write. New rows need USAGE only.",
+                (f"REVOKE SELECT ON SEQUENCE {sequence.name} FROM CURRENT_USER",),  # noqa: S608 - to be read
+            )
         for function in self._rows(_FUNCTIONS):
             yield Finding(
                 "warning",

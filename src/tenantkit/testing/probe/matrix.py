@@ -25,7 +25,7 @@ from tenantkit.testing.probe.shapes import SHAPES, Inapplicable, Shape
 from tenantkit.testing.probe.subjects import Subject
 from tenantkit.testing.probe.values import SPACE
 
-__all__ = ["LeakFinding", "LeakReport", "Probe", "Server", "leak_matrix"]
+__all__ = ["LeakFinding", "LeakReport", "Probe", "Server", "leak_matrix", "mappers_of", "tenant_id"]
 
 Verdict = Literal["leaked", "changed", "refused", "failed", "open"]
 Query = Callable[[Session], Any]
@@ -188,9 +188,9 @@ class Probe:
             *self._metadata, rules=rules, is_rehearsal=True
         )  # what is asked once all is enforced
         self._sides = tuple(
-            Side(slug, scope(Tenant(_tenant_id(registry, slug), slug))) for slug in (OWN, FOREIGN)
+            Side(slug, scope(Tenant(tenant_id(registry, slug, 1), slug))) for slug in (OWN, FOREIGN)
         )
-        mappers = _mappers_of(self._metadata)
+        mappers = mappers_of(self._metadata)
         self._population = Population(registry, mappers, self._sides, count=rows, values=values)
         self._server = server
         ruled = [entry for entry in registry.entries if entry.table not in self._population.empty]
@@ -415,7 +415,8 @@ def _registries() -> Any:
     return mapperlib._all_registries()  # noqa: SLF001 - a MetaData does not know what is mapped to its tables
 
 
-def _mappers_of(metadata: Sequence[MetaData]) -> list[Mapper[Any]]:
+def mappers_of(metadata: Sequence[MetaData]) -> list[Mapper[Any]]:
+    """Return what is mapped to the tables."""
     mappers = [mapper for registry in _registries() for mapper in registry.mappers]
     ours = [
         one for one in mappers if isinstance(one.local_table, Table) and one.local_table.metadata in metadata
@@ -423,9 +424,11 @@ def _mappers_of(metadata: Sequence[MetaData]) -> list[Mapper[Any]]:
     return sorted(ours, key=lambda one: one.class_.__name__)
 
 
-def _tenant_id(registry: Registry, slug: str) -> Any:
+def tenant_id(registry: Registry, slug: str, start: int) -> Any:
+    """Return an id of a made up tenant, of the type that the application has; numbers begin at ``start``."""
     kinds = [bind.type.python_type for rule, bind in registry.binds_by_name if rule is TENANT]
     if not kinds:
         raise ConfigurationError("None of the tables belongs to a tenant, so there is nothing to attack.")
-    made = {int: 1 if slug == OWN else 2, str: slug}
-    return made.get(kinds[0], uuid5(SPACE, slug))
+    if kinds[0] is int:
+        return start + sum(slug.encode())
+    return slug if kinds[0] is str else uuid5(SPACE, f"{slug} {start}")

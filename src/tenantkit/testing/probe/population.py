@@ -45,6 +45,7 @@ class Population:
         mappers: classes mapped to the tables; each gets rows of its own.
         sides: the tenants.
         count: rows for each class, or for each table without one.
+        start: where the numbers begin that rows are made of.
         values: the application's own values, by ``table.column``: called with the tenant's slug, or ``nobody``, and a
             number that is another for each row.
 
@@ -59,12 +60,14 @@ class Population:
         sides: Sequence[Side],
         *,
         count: int = 3,
+        start: int = 0,
         values: Mapping[str, ValueOf] | None = None,
     ) -> None:
+        self.registry = registry
         self._entries: dict[Table, Entry] = {entry.table: entry for entry in registry.entries}
         self._sides = {side.slug: side for side in sides}
         self._values = dict(values or {})
-        self._number = 0
+        self._number = start
         self._rows: dict[Table, dict[str, list[Values]]] = {table: {} for table in self._entries}
         mapped = [one for one in mappers if set(one.tables) <= self._entries.keys()]
         order = {table: number for number, table in enumerate(self._entries)}
