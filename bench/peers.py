@@ -33,7 +33,9 @@ from tenantkit.isolation import Policies, ScopedSession, scope_async_engine, sco
 from tenantkit.testing.services import Database, find_postgres
 
 TENANT, TENANTS, ROWS = "bench3", 10, 30_000
-POLICY: Final = "CREATE POLICY tenant_isolation ON four_items USING (tenant_id = current_setting('app.current_tenant', TRUE))"
+POLICY: Final = """
+    CREATE POLICY tenant_isolation ON four_items USING (tenant_id = current_setting('app.current_tenant', TRUE))
+"""
 Ask = Callable[[int], Awaitable[object]]
 MISSING = (
     "This bench measures others, too: pip install sqlalchemy-tenants litestar-tenants fastapi-tenancy asyncpg"

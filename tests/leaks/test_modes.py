@@ -253,6 +253,26 @@ def test_reports_do_not_touch_what_is_fetched(world, reported):
     ]
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_does_not_fit_into_memory_is_not_compared(world, reported, monkeypatch, streams):
+    """A read of very many rows is reported as not compared, keeps none of them, and returns all."""
+    monkeypatch.setattr("tenantkit.isolation.hooks.rehearsal._MOST", 2)
+    here = world("shadow")
+    note = here.models.Note
+    with Session(here.owner) as session:
+        session.add_all([note(id=n, org_id=1, text="x") for n in range(10, 15)])
+        session.commit()
+    options = {"yield_per": 2} if streams else {}
+    with here.session() as session:
+        found = session.scalars(select(note.id).execution_options(**options))
+        assert len(list(found)) == 8
+        assert len(session.scalars(select(note.id).where(note.id < 10)).all()) == 3
+    assert [one.what for one in reported()] == [
+        "it reads more than 2 rows, which are not compared",
+        "2 of the 3 rows it read would be missing",
+    ]
+
+
 def test_a_rehearsal_leaves_nothing_behind(world):
     """What a rehearsal writes is undone, and a rehearsal that fails leaves the transaction in order."""
     here = world("shadow")

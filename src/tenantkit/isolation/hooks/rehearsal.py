@@ -26,10 +26,15 @@ from tenantkit.isolation.writes import Values, is_expression, key_of
 __all__ = ["Checked", "Execution", "Rehearsal", "rehearse"]
 
 _SAVEPOINT: Final = "tenantkit_rehearsal"
+_MOST: Final = 100_000  # rows that are kept to be compared
 
 
 class Checked(DontWrapMixin, Exception):
     """Ends the rehearsal of an INSERT whose values passed: nothing else about it could differ."""
+
+
+class TooMany(DontWrapMixin, Exception):
+    """Ends the rehearsal of a statement whose rows would not fit into memory."""
 
 
 class Rehearsal:
@@ -39,14 +44,14 @@ class Rehearsal:
         self._tables: tuple[str, ...] = tuple(sorted(compiled.shadows.tables))
         self._text: str = compiled.string
         self._tenant = pin.scope.tenant.slug
-        self._is_told = False
+        self.is_told = False
         self._expected: Counter[Any] | int | None = None
 
     def tell(self, what: str | None) -> None:
         """Report what is different, or count that nothing is; once."""
-        if self._is_told:
+        if self.is_told:
             return
-        self._is_told = True
+        self.is_told = True
         if what is None:
             count_same(self._tables)
         else:
@@ -58,7 +63,7 @@ class Rehearsal:
 
     def compare(self, result: Any) -> None:
         """Compare the result of the statement itself, now or while its rows are fetched."""
-        if self._is_told or self._expected is None:
+        if self.is_told or self._expected is None:
             return
         if result.returns_rows and not result._soft_closed:
             result.cursor_strategy = RehearsedFetch(result.cursor_strategy, self, Counter())
@@ -117,7 +122,8 @@ class Execution:
         return bool(self.compiled.isinsert or self.compiled.isupdate or self.compiled.isdelete)
 
     def _run(self, statement: Any) -> Any:
-        plain = {**self.options, "stream_results": False, "yield_per": None}
+        streams = bool(self.options.get("stream_results") or self.options.get("yield_per"))
+        plain = {**self.options, "stream_results": streams, "yield_per": None}
         return self.connection.execute(statement, self.parameters or None, execution_options=plain)
 
     def answer(self) -> Counter[Any] | int:
@@ -201,6 +207,8 @@ def rehearse(execution: Execution, pin: Pin, *, in_transaction: bool) -> Rehears
                 found.compare_shown(*_both(execution, pin, shown))
         except Checked:
             found.tell(None)
+        except TooMany:
+            found.tell(f"it reads more than {_MOST} rows, which are not compared")
         except (TenantKitError, SQLAlchemyError) as error:
             found.tell(f"it would fail with {type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 - reported; what is only watched must go on
@@ -254,7 +262,12 @@ def _written(result: Any) -> int:
 
 
 def _fetched(result: Any) -> Sequence[Any]:
-    rows: Sequence[Any] = result.cursor_strategy.fetchall(result, result.cursor)
+    rows: list[Any] = []
+    while part := result.cursor_strategy.fetchmany(result, result.cursor, 10_000):
+        rows += part
+        if len(rows) > _MOST:
+            result.close()
+            raise TooMany
     return rows
 
 
@@ -292,10 +305,11 @@ class RehearsedFetch(WrappedFetch):
         self._is_fetching = True
         fetched = super()._fetch(how, result, *args, **kw)
         self._is_fetching = False
-        rows = fetched if how != "fetchone" else () if fetched is None else (fetched,)
-        self._seen.update(_counted(rows))
-        if result._soft_closed:
-            self._rehearsal.compare_rows(self._seen, is_all=True)
+        if not self._rehearsal.is_told:
+            rows = fetched if how != "fetchone" else () if fetched is None else (fetched,)
+            self._seen.update(_counted(rows))
+            if result._soft_closed or self._seen.total() > _MOST:
+                self._rehearsal.compare_rows(self._seen, is_all=result._soft_closed)
         return fetched
 
     def _end(self) -> None:
