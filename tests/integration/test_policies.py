@@ -258,3 +258,15 @@ def test_a_kit_makes_its_policies(database):
             with pytest.raises(ProgrammingError):
                 connection.execute(text("DROP POLICY tenantkit_scope ON documents"))
     kit.dispose()
+
+
+def test_columns_that_spell_an_id_differently_are_refused_with_policies():
+    """There is one setting for all columns of a rule, so a UUID in a CHAR beside a native one is refused at start."""
+    mixed = MetaData()
+    for name, kind in (("native", Uuid()), ("text", Uuid(native_uuid=False))):
+        Table(
+            name, mixed, Column("id", Integer, primary_key=True), Column("org", kind), info=scoped_by("org")
+        )
+    with pytest.raises(ConfigurationError, match="in several ways"):
+        scope_engine("postgresql+psycopg://app@localhost/none", metadata=mixed, policies=True)
+    scope_engine("postgresql+psycopg://app@localhost/none", metadata=mixed)

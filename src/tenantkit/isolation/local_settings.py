@@ -1,15 +1,24 @@
 """What the database is told at the begin of a transaction, for its policies: the values of the scope's rules."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Select, String, bindparam, literal_column, select
 
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.elements import OwnFunction, ScopeBind
 from tenantkit.isolation.pin import Pin
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
 
-__all__ = ["UNSCOPED", "setting_of", "telling_scope", "telling_unscoped", "values_to_tell"]
+__all__ = [
+    "UNSCOPED",
+    "refuse_several_texts",
+    "setting_of",
+    "telling_scope",
+    "telling_unscoped",
+    "values_to_tell",
+]
 
 UNSCOPED: Final = "tenantkit.unscoped"
 _LOCAL: Final[Any] = literal_column("'t'")  # until the transaction ends, so also behind a transaction pooler
@@ -38,10 +47,34 @@ def values_to_tell(pin: Pin, dialect: Any) -> dict[str, str]:
 
 def _text_of(bind: ScopeBind, pin: Pin, dialect: Any) -> str:
     value = pin.values.get(bind.key)
-    if value is None:  # the scope does not say: no row is in sight
-        return ""
+    return (
+        "" if value is None else _as_stored(bind, value, dialect)
+    )  # '' if the scope does not say: nothing in sight
+
+
+def _as_stored(bind: ScopeBind, value: Any, dialect: Any) -> str:
     stored = bind.type.dialect_impl(dialect).bind_processor(dialect)
     return str(value if stored is None else stored(value))
+
+
+def refuse_several_texts(registry: Registry, dialect: Any) -> None:
+    """
+    Refuse columns of one rule that spell its value differently: there is one setting for all of them.
+
+    Raises:
+        ConfigurationError: they do, as a native UUID beside one in a CHAR(32).
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for rule, bind in registry.binds_by_name:
+        if bind.type.python_type is UUID:
+            spelled = _as_stored(bind, UUID(int=1), dialect)
+            texts.setdefault(rule.name, {}).setdefault(spelled, repr(bind.type))
+    for name, kinds in texts.items():
+        if len(kinds) > 1:
+            raise ConfigurationError(
+                f"The columns of rule {name!r} spell one value in several ways ({', '.join(kinds.values())}), and the "
+                "policies compare all of them with one setting. Let them have one type."
+            )
 
 
 def telling_unscoped() -> Select[Any]:

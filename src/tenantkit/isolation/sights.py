@@ -5,7 +5,7 @@ from itertools import chain, combinations
 from typing import Any, Final
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.isolation.local_settings import telling_scope
+from tenantkit.isolation.local_settings import refuse_several_texts, telling_scope
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
 
@@ -45,6 +45,8 @@ class Sights:
                 telling_scope(each.tenantkit_registry).compile(dialect=each) if policies else None
             )
             each.dispatch = dialect.dispatch  # listeners of the engine hear all of them
+        if policies:
+            refuse_several_texts(self._known, dialect)
         if self._known.has_shadows:
             for lifted, each in self._dialects.items():
                 each.tenantkit_enforced = enforced = dialect.twin()
