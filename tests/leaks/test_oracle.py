@@ -84,6 +84,8 @@ class Worlds:
         actual = answer(session, statement, parameters)
         if reads:
             return expected, actual
+        if self.is_held:
+            left = with_parents(left)  # the others nobody can see
         mine, rest = self._parted(session, own)
         session.rollback()
         return (expected, left, self.others[own]), (actual, mine, rest)
@@ -136,6 +138,15 @@ def stored(session):
         found[table.name] = sorted((tuple(row) for row in cursor.fetchall()), key=repr)
     cursor.close()
     return found
+
+
+def with_parents(found):
+    """The rows without those whose parents are gone: foreign keys are not enforced here."""
+    flights, crew = ({row[0] for row in found[name]} for name in ("flights", "crew"))
+    return found | {
+        "delays": [row for row in found["delays"] if row[1] in flights],
+        "flight_crew": [row for row in found["flight_crew"] if row[0] in flights and row[1] in crew],
+    }
 
 
 def parted(found, own):
