@@ -18,10 +18,12 @@ from sqlalchemy import (
     Table,
     create_engine,
     delete,
+    event,
     insert,
     select,
     update,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
@@ -304,6 +306,28 @@ def test_a_failing_rehearsal_does_not_end_the_transaction(world, reported):
     assert here.stored(note.id, note.text)[0] == (1, "kept")
     assert (30,) in here.stored(remark.id)
     assert len(reported()) == 1
+
+
+def test_error_that_ends_the_transaction_is_the_applications(world):
+    """Where a rehearsal loses the transaction, as by a deadlock in MariaDB, nothing goes on as if it were there."""
+    here = world("shadow")
+    if here.engine.dialect.name == "sqlite":
+        pytest.skip("a read is rehearsed without a savepoint")
+    note = here.models.Note
+
+    def lose(connection, cursor, *_):
+        if connection.dialect.tenantkit_is_rehearsal:
+            cursor.execute("ROLLBACK")
+            raise OperationalError("deadlock", None, Exception())
+
+    event.listen(here.engine, "before_cursor_execute", lose)
+    with here.session() as session:
+        session.add(note(id=50, text="lost"))
+        session.flush()
+        with pytest.raises(OperationalError, match="deadlock"):
+            session.scalars(select(note.id)).all()
+        session.rollback()
+    assert (50,) not in here.stored(note.id)
 
 
 def test_autocommit_reads_are_compared_and_writes_are_not(world, reported):

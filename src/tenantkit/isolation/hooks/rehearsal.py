@@ -37,6 +37,14 @@ class TooMany(DontWrapMixin, Exception):
     """Ends the rehearsal of a statement whose rows would not fit into memory."""
 
 
+class Lost(DontWrapMixin, Exception):
+    """An error of a rehearsal took the transaction with it, such as a deadlock in MariaDB: it is the application's."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class Rehearsal:
     """What a statement answered while its tables were enforced, to compare with what it answers now."""
 
@@ -199,12 +207,14 @@ def rehearse(execution: Execution, pin: Pin, *, in_transaction: bool) -> Rehears
         try:
             shown = execution.showing() if execution.is_write else None
             if shown is None:
-                # of the three databases only PostgreSQL lets a failed SELECT end the transaction
-                is_fatal = in_transaction and execution.connection.dialect.name == "postgresql"
-                with _enforced(execution.connection, pin, undo=execution.is_write or is_fatal):
+                # SQLite alone goes on after any failed SELECT, and would become a writer by a savepoint
+                can_fail = in_transaction and execution.connection.dialect.name != "sqlite"
+                with _enforced(execution.connection, pin, undo=execution.is_write or can_fail):
                     found.expect(execution.answer())
             else:
                 found.compare_shown(*_both(execution, pin, shown))
+        except Lost as lost:
+            raise lost.cause from None
         except Checked:
             found.tell(None)
         except TooMany:
@@ -245,9 +255,18 @@ def _undone(connection: Any) -> Iterator[None]:
     _say(connection, f"SAVEPOINT {_SAVEPOINT}")
     try:
         yield
-    finally:  # an error has ended the transaction up to here, too
-        _say(connection, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        _say(connection, f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    except BaseException as error:
+        try:
+            _undo(connection)
+        except SQLAlchemyError:
+            raise Lost(error) from error
+        raise
+    _undo(connection)
+
+
+def _undo(connection: Any) -> None:
+    _say(connection, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+    _say(connection, f"RELEASE SAVEPOINT {_SAVEPOINT}")
 
 
 def _say(connection: Any, command: str) -> None:
@@ -303,8 +322,10 @@ class RehearsedFetch(WrappedFetch):
 
     def _fetch(self, how: str, result: Any, *args: Any, **kw: Any) -> Any:
         self._is_fetching = True
-        fetched = super()._fetch(how, result, *args, **kw)
-        self._is_fetching = False
+        try:
+            fetched = super()._fetch(how, result, *args, **kw)
+        finally:
+            self._is_fetching = False
         if not self._rehearsal.is_told:
             rows = fetched if how != "fetchone" else () if fetched is None else (fetched,)
             self._seen.update(_counted(rows))
