@@ -17,10 +17,11 @@ from tenantkit.core.scope import Scope, enter
 from tenantkit.core.tenant import Tenant
 from tenantkit.exceptions import ConfigurationError, IsolationError
 from tenantkit.isolation import Policies, RowRule, ScopedSession, scope_engine
+from tenantkit.isolation.entry import Entry
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import TENANT
 from tenantkit.testing.probe.houses import Dump, House
-from tenantkit.testing.probe.population import NOBODY, Population, Side, ValueOf
+from tenantkit.testing.probe.population import Population, Side, ValueOf
 from tenantkit.testing.probe.shapes import SHAPES, Inapplicable, Shape
 from tenantkit.testing.probe.subjects import Subject
 from tenantkit.testing.probe.values import SPACE
@@ -257,7 +258,7 @@ class Probe:
 
     def ask(self, name: str, query: Query) -> list[LeakFinding]:
         """Run a function of the application as the first tenant, with and without the other one."""
-        _ = self._before
+        _ = self._foreign  # what there was before
         answers = [self._outcome(self._scoped(house), query) for house in (self._both, self._alone)]
         found = self._changes(name, "query")
         self._alone.fill()  # it may have written there, too
@@ -286,7 +287,7 @@ class Probe:
             shape.body(session, subject)
             session.commit()
 
-        _ = self._before
+        _ = self._foreign  # what there was before
         self._outcome(self._scoped(self._both), written)  # refused or not: what counts is what is there then
         return self._changes(subject.name, shape.name)
 
@@ -312,19 +313,25 @@ class Probe:
         self._both.fill()
         return found
 
+    @cached_property
+    def _foreign(self) -> Dump:
+        """The other tenant's rows: those that are in one house only, as the database gives them."""
+        alone = self._alone.look()
+        return {
+            table: {key: row for key, row in rows.items() if key not in alone[table]}
+            for table, rows in self._before.items()
+        }
+
     def _harm(self, after: Dump) -> Iterator[str]:
-        population = self._population
-        foreign = {table: set(population.keys(table, FOREIGN)) for table in after}
-        for entry in population.entries:
+        for entry in self._population.entries:
             table, before, now = entry.table, self._before[entry.table], after[entry.table]
-            held = foreign[table] | (set() if entry.is_writable else set(population.keys(table, NOBODY)))
+            held = self._foreign[table] if entry.is_writable else before
             gone = [key for key, row in before.items() if key in held and now.get(key) != row]
             if gone:
                 yield f"{len(gone)} rows of {table.fullname} that are not its own"
             for key, row in now.items():
-                if before.get(key) == row or key in held:
-                    continue
-                yield from _strays(entry, row, population)
+                if before.get(key) != row and key not in held:
+                    yield from _strays(entry, row, self._foreign)
 
     def _house(self, slugs: Sequence[str]) -> House:
         if self._server is None:
@@ -355,17 +362,15 @@ class Probe:
         )
 
 
-def _strays(entry: Any, row: Mapping[str, Any], population: Population) -> Iterator[str]:
+def _strays(entry: Entry, row: Mapping[str, Any], foreign: Dump) -> Iterator[str]:
     """Say what of the other tenant a new or changed row has."""
     for stamp in entry.stamps:
-        theirs = population.rows(entry.table, FOREIGN)
-        own = population.rows(entry.table, OWN)
-        value = row[stamp.column.key]
-        if theirs and value == theirs[0][stamp.column.key] != own[0][stamp.column.key]:
+        theirs = {one[stamp.column.key] for one in foreign[entry.table].values()}
+        if stamp.rule is TENANT and row[stamp.column.key] in theirs:
             yield f"a row of {entry.table.fullname} for the other tenant"
     for link in entry.links:
         pointed = tuple(row[column.key] for column in link.columns)
-        parents = population.rows(link.table, FOREIGN)
+        parents = foreign[link.table].values()
         if any(pointed == tuple(parent[column.key] for column in link.parents) for parent in parents):
             yield f"a row of {entry.table.fullname} that points to the other tenant's {link.table.fullname}"
 

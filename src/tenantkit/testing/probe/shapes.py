@@ -1,11 +1,13 @@
 """The ways in which rows are asked for and written: each is tried on every table and class of an application."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import and_, delete, exists, func, insert, inspect, literal, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import (
     Session,
     aliased,
@@ -15,6 +17,7 @@ from sqlalchemy.orm import (
     subqueryload,
 )
 
+from tenantkit.exceptions import TenantKitError
 from tenantkit.testing.probe.subjects import Subject
 
 __all__ = ["SHAPES", "Inapplicable", "Shape"]
@@ -273,7 +276,9 @@ def update_link_to_foreign_row(session: Session, at: Subject) -> Any:
         target = at.foreign_of(link)
         if target is not None:
             values = dict(zip(link.columns, target, strict=True))
-            session.execute(update(at.table).where(at.is_row(_first(at.own_keys))).values(values))
+            changed = update(at.table).where(at.is_row(_first(at.own_keys)))
+            with _apart(session):
+                session.execute(changed.values(values))
 
 
 @_write
@@ -309,7 +314,8 @@ def insert_link_to_foreign_row(session: Session, at: Subject) -> Any:
             continue
         row = _some_row(at)
         linked = zip((column.key for column in link.columns), target, strict=True)
-        session.execute(insert(at.table).values({**row, **dict(linked)}))
+        with _apart(session):
+            session.execute(insert(at.table).values({**row, **dict(linked)}))
 
 
 @_write
@@ -377,6 +383,13 @@ def _some(found: Any) -> Any:
     if not found:
         raise Inapplicable
     return found
+
+
+@contextmanager
+def _apart(session: Session) -> Iterator[None]:
+    """Let one attempt fail by itself, so that the next one is made."""
+    with suppress(SQLAlchemyError, TenantKitError), session.begin_nested():
+        yield
 
 
 def _first(keys: list[tuple[Any, ...]]) -> tuple[Any, ...]:
