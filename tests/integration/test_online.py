@@ -182,11 +182,14 @@ def test_foreign_key_that_carries_the_tenant_comes_and_goes(owner, migrate):
     def keyed(op):
         op.add_column_online("notes", Column("org_id", Integer))
         op.create_unique_online("users_key", "users", ["org_id", "id"])
-        op.create_foreign_key_online("notes_user", "notes", "users", ["org_id", "user_id"], ["org_id", "id"])
+        op.create_foreign_key_online(
+            "notes_user", "notes", "users", ["org_id", "user_id"], ["org_id", "id"], ondelete="CASCADE"
+        )
 
     twice(migrate, keyed)
     (key,) = inspect(owner).get_foreign_keys("notes")
     assert (key["constrained_columns"], key["referred_columns"]) == (["org_id", "user_id"], ["org_id", "id"])
+    assert key["options"]["ondelete"] == "CASCADE"
     with owner.connect() as connection:
         validated = "SELECT convalidated FROM pg_constraint WHERE conname = 'notes_user'"
         assert connection.scalar(text(validated)) is True
@@ -200,7 +203,9 @@ def test_rows_that_point_elsewhere_are_told(owner, migrate):
     """A row that the new key would refuse stops the validation, with what to do."""
     with owner.begin() as connection:
         connection.execute(text("UPDATE notes SET user_id = 1000 WHERE id = 1"))
-    with pytest.raises(ConfigurationError, match="point to none, or to another tenant's"):
+    with pytest.raises(
+        ConfigurationError, match=r"point to none, or to another tenant's.*\(user_id\)=\(1000\)"
+    ):
         migrate(lambda op: op.create_foreign_key_online("k", "notes", "users", ["user_id"], ["id"]))
 
 

@@ -34,7 +34,7 @@ from tenantkit.isolation import (
     shared,
     soft_deletable,
 )
-from tenantkit.retrofit import Backfill, copy_into_tenant
+from tenantkit.retrofit import Backfill, copy_into_tenant, find_crossings
 from tests.leaks.conftest import mariadb_database, postgres_database
 
 ACME = Tenant(1, "acme")
@@ -245,6 +245,47 @@ def test_scoped_engines_are_refused(tmp_path):
     run = Backfill.to_tenant(Note, 1).run(engine)
     with pytest.raises(ConfigurationError, match="owner"):
         next(run)
+
+
+# crossings --------------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_point_to_another_tenant_are_found(owner):
+    """Over each foreign key, by the tenant of a column or of a parent; rows of nobody are left out."""
+    linked = Table(
+        "linked",
+        MetaData(),
+        Column("note_id", Integer, primary_key=True),
+        Column("user_id", Integer, primary_key=True),
+    )
+    linked.create(owner)
+    declared = Table(
+        "linked",
+        Base.metadata,
+        Column("note_id", ForeignKey("notes.id"), primary_key=True),
+        Column("user_id", ForeignKey("users.id"), primary_key=True),
+        info=scoped_through("note_id", "user_id"),
+    )
+    try:
+        with owner.begin() as connection:
+            connection.execute(update(User).values(org_id=User.id % 2))
+            connection.execute(update(Note).values(org_id=1))
+            connection.execute(insert(linked), [{"note_id": n, "user_id": n} for n in range(1, 5)])
+        found = {one.table: one for one in find_crossings(owner, Base.metadata)}
+        assert list(found) == ["notes", "linked"]
+        notes, links = found["notes"], found["linked"]
+        with owner.connect() as connection:
+            wrong = select(Note.id).join(User, User.id == Note.user_id).where(User.org_id != 1)
+            expected = sorted(connection.scalars(wrong))
+        assert (notes.columns, notes.refers_to, notes.rows) == (("user_id",), "users", len(expected))
+        assert notes.keys == tuple((number,) for number in expected[:10])
+        assert (links.columns, links.rows, links.keys) == (("user_id",), 2, ((2, 2), (4, 4)))
+        assert "2 rows of linked belong to another tenant than the rows of users" in str(links)
+        with owner.begin() as connection:
+            connection.execute(update(User).values(org_id=None))
+        assert list(find_crossings(owner, Base.metadata)) == []
+    finally:
+        Base.metadata.remove(declared)
 
 
 # the copier -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from tenantkit.isolation import (
     Policies,
     ScopedSession,
     TenantScoped,
+    difference,
     scope_async_engine,
     scope_engine,
     scoped_by,
@@ -125,6 +126,7 @@ def world(request, tmp_path):
 def reported(caplog):
     """Give the differences that were reported."""
     caplog.set_level(logging.WARNING, "tenantkit.shadow")
+    difference._seen.clear()
     return lambda: [record.difference for record in caplog.records if record.name == "tenantkit.shadow"]
 
 
@@ -234,6 +236,15 @@ def test_a_difference_says_where_and_what(world, reported):
     assert one.what == "2 of the 3 rows it read would be missing"
     assert one.statement.startswith("SELECT notes.id")
     assert one.place.startswith(f"{__file__}:")
+
+
+def test_the_same_difference_is_logged_ever_more_seldom(world, reported):
+    """A loop that asks the same a hundred times is logged three times, with how often it was seen."""
+    here = world("shadow")
+    with here.session() as session:
+        for _ in range(120):
+            session.execute(select(here.models.Note.id)).all()
+    assert [one.times for one in reported()] == [1, 10, 100]
 
 
 def test_reports_do_not_touch_what_is_fetched(world, reported):

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tenantkit.isolation import scope_engine, scoped_by
+from tenantkit.isolation import difference, scope_engine, scoped_by
 from tenantkit.sql.declarations import INFO_KEY, ScopedBy, declaration_of
 from tests.leaks.conftest import mariadb_database, postgres_database
 from tests.leaks.judge import harm, wrong_answers
@@ -83,6 +83,7 @@ def houses(tmp_path_factory):
 def reported(caplog):
     """Give the differences that were reported."""
     caplog.set_level(logging.WARNING, "tenantkit.shadow")
+    difference._seen.clear()
     return lambda: [record.difference for record in caplog.records if record.name == "tenantkit.shadow"]
 
 

@@ -16,6 +16,10 @@ FOUND = {
         "from tenantkit.isolation import vouch\nvouch(t, 'x')",
         "import tenantkit.isolation as i\ni.vouch(t, 'x')",
     ],
+    "raw-text": [
+        "from sqlalchemy import text\nsession.execute(text('SELECT 1'))",
+        "import sqlalchemy as sa\nsa.text('SELECT 1')",
+    ],
     "plain-engine": [
         "import sqlalchemy\nsqlalchemy.create_engine(url)",
         "import sqlalchemy as sa\nsa.create_engine(url)",

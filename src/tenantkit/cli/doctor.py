@@ -111,7 +111,14 @@ def _engine(url: str) -> Iterator[Engine]:
 
 
 def _show(console: Console, found: list[Finding]) -> None:
-    if found:
+    if (
+        found and not console.is_terminal
+    ):  # nothing is cut or folded, so that cures can be copied and searched
+        for one in found:
+            console.print(Text(f"{one.severity} {one.code} {one.object}: {one.why}"), soft_wrap=True)
+            for statement in one.cure:
+                console.print(Text(f"    {statement};"), soft_wrap=True)
+    elif found:
         table = Table(show_lines=True)
         for heading in ("", "object", "why", "cure"):
             table.add_column(heading, overflow="fold")

@@ -3,6 +3,7 @@
 import inspect
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -13,6 +14,8 @@ from tenantkit.core.telemetry import counter
 __all__ = ["Difference", "count_same", "report"]
 
 logger = logging.getLogger("tenantkit.shadow")
+_MOST: Final = 10_000
+_seen: Counter[tuple[tuple[str, ...], str, str | None]] = Counter()
 _LIBRARIES: Final = frozenset({"tenantkit", "sqlalchemy", "greenlet", "contextlib", "asyncio"})
 
 
@@ -27,6 +30,7 @@ class Difference:
         what: what would be different.
         statement: its SQL, without values; empty for objects.
         place: ``file:line`` of the application's code nearest to it, if it is known.
+        times: how often this process has seen it: the same statement of the same place.
 
     .. versionadded:: 0.1
     """
@@ -36,21 +40,33 @@ class Difference:
     what: str
     statement: str = ""
     place: str | None = None
+    times: int = 1
 
 
 def report(tables: tuple[str, ...], tenant: str, what: str, statement: str = "") -> None:
-    """Log a difference as a warning of ``tenantkit.shadow``, as ``record.difference``, and count it."""
-    found = Difference(tables, tenant, what, " ".join(statement.split()), _place())
+    """
+    Count a difference, and log it as a warning of ``tenantkit.shadow``, as ``record.difference``.
+
+    The same one is logged when it is seen for the 1st, 10th, 100th time: a loop must not drown the others.
+    """
+    _count(tables, "different")
+    statement, place = " ".join(statement.split()), _place()
+    _seen[tables, statement, place] += 1
+    found = Difference(tables, tenant, what, statement, place, _seen[tables, statement, place])
+    if len(_seen) > _MOST:
+        _seen.clear()
+    if str(found.times).strip("0") != "1":
+        return
     logger.warning(
-        "enforcing %s would change what %s did for %r: %s [%s]",
+        "enforcing %s would change what %s did for %r (%s): %s [%s]",
         ", ".join(tables),
         found.place or "the application",
         tenant,
+        f"seen {found.times} times" if found.times > 1 else "first seen",
         what,
         found.statement or "no statement yet",
         extra={"difference": found},
     )
-    _count(tables, "different")
 
 
 def count_same(tables: tuple[str, ...]) -> None:

@@ -141,6 +141,13 @@ class Policies:
             self._of(entry) for entry in self.registry.entries if entry.is_scoped or not entry.is_writable
         )
 
+    @cached_property
+    def without(self) -> tuple[TablePolicies, ...]:
+        """The other declared tables, which are to have no policy: not enforced yet, or written by all."""
+        covered = {one.table for one in self.tables}
+        entries = [entry for entry in self.registry.entries if entry.table not in covered]
+        return tuple(TablePolicies(entry.table, ()) for entry in entries)
+
     def create_all(self, connection: Connection) -> None:
         """
         Create all policies or replace them, as the owner of the tables, in the caller's transaction.

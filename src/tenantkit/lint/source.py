@@ -14,6 +14,7 @@ __all__ = ["CODES", "Place", "look_into", "look_through"]
 CODES: Final = {
     "unscoped-session": "opens a session over the rows of all tenants",
     "vouched-text": "lets raw SQL through, for which somebody answers",
+    "raw-text": "is raw SQL that nobody vouched for: a scoped engine refuses it",
     "plain-engine": "makes an engine whose statements are not scoped",
     "plain-session": "opens a session that belongs to no tenant",
     "raw-cursor": "reaches the driver's connection, past the engine",
@@ -23,6 +24,9 @@ CODES: Final = {
 _CALLS: Final = {
     "tenantkit.isolation.vouch": "vouched-text",
     "tenantkit.isolation.UnscopedSession": "unscoped-session",
+    "sqlalchemy.text": "raw-text",
+    "sqlalchemy.sql.text": "raw-text",
+    "sqlalchemy.sql.expression.text": "raw-text",
     "sqlalchemy.create_engine": "plain-engine",
     "sqlalchemy.engine.create_engine": "plain-engine",
     "sqlalchemy.engine_from_config": "plain-engine",
@@ -141,9 +145,16 @@ class _Reader:
         nodes = list(ast.walk(tree))
         for node in nodes:
             self._learn(node)
+        vouched = {
+            one
+            for node in nodes
+            if isinstance(node, ast.Call) and self._of_call(node) == "vouched-text"
+            for one in node.args
+        }
         for node in nodes:
             if isinstance(node, ast.Call) and (code := self._of_call(node)):
-                yield node, code
+                if node not in vouched:
+                    yield node, code
             elif isinstance(node, ast.Attribute) and node.attr in _ATTRIBUTES:
                 yield node, _ATTRIBUTES[node.attr]
 

@@ -10,7 +10,13 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 
 from tenantkit.isolation import Policies, Policy, TablePolicies
 from tenantkit.isolation.catalog import StoredPolicy, StoredTable
-from tenantkit.migrations.operations import CreatePolicyOp, DropPolicyOp, EnableRowSecurityOp
+from tenantkit.migrations.online import CreatePoliciesOnlineOp
+from tenantkit.migrations.operations import (
+    CreatePolicyOp,
+    DisableRowSecurityOp,
+    DropPolicyOp,
+    EnableRowSecurityOp,
+)
 
 __all__ = ["compare_policies"]
 
@@ -28,13 +34,32 @@ def compare_policies(context: AutogenContext, upgrade: UpgradeOps, _schemas: Any
     if connection is None or metadata is None or connection.dialect.name != "postgresql":
         return PriorityDispatchResult.CONTINUE
     declared: Policies = context.opts.get("tenantkit_policies") or Policies(metadata)
+    is_online = bool(context.opts.get("tenantkit_online"))
     for one in declared.tables:
-        upgrade.ops.extend(_changes(one, StoredTable.read(connection, one.name)))
+        upgrade.ops.extend(_changes(one, StoredTable.read(connection, one.name), is_online=is_online))
+    for table in declared.without:  # one that is taken back to shadow, for example
+        upgrade.ops.extend(_leftovers(table, StoredTable.read(connection, table.name)))
     return PriorityDispatchResult.CONTINUE
 
 
-def _changes(declared: TablePolicies, stored: StoredTable | None) -> Iterator[MigrateOperation]:
+def _leftovers(declared: TablePolicies, stored: StoredTable | None) -> Iterator[MigrateOperation]:
     name, schema = declared.table.name, declared.table.schema
+    found = (
+        [one for one in stored.policies.values() if one.name.startswith(_OURS)] if stored is not None else []
+    )
+    for policy in found:
+        yield DropPolicyOp(_as_stored(policy), name, schema=schema)
+    if found:
+        yield DisableRowSecurityOp(name, schema=schema)
+
+
+def _changes(
+    declared: TablePolicies, stored: StoredTable | None, *, is_online: bool
+) -> Iterator[MigrateOperation]:
+    name, schema = declared.table.name, declared.table.schema
+    if is_online and stored is not None and not stored.policies:
+        yield CreatePoliciesOnlineOp(name, declared.policies, schema=schema)
+        return
     if stored is None or not (stored.enabled and stored.forced):
         yield EnableRowSecurityOp(name, schema=schema)
     found = dict(stored.policies) if stored is not None else {}

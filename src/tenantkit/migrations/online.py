@@ -12,6 +12,8 @@ ConfigurationError where rows are in the way.
 from collections.abc import Sequence
 from typing import Any, Final
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -45,6 +47,7 @@ _NO_BROKEN_INDEX: Final = (
     "SELECT NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)"
 )
 _LONGEST_NAME: Final = 63
+_RULES: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"})
 
 
 class OnlineOp(MigrateOperation):
@@ -257,7 +260,7 @@ class CreateForeignKeyOnlineOp(_OfName):
     ``op.create_foreign_key_online("notes_user", "notes", "users", ["org_id", "user_id"], ["org_id", "id"])``.
 
     Two steps: a key that is not yet valid, and its validation while others read and write. Both tables are in one
-    schema.
+    schema. ``ondelete`` and ``onupdate`` are as in Alembic.
 
     .. versionadded:: 0.1
     """
@@ -269,12 +272,23 @@ class CreateForeignKeyOnlineOp(_OfName):
         referent_table: str,
         local_cols: Sequence[str],
         remote_cols: Sequence[str],
+        *,
+        ondelete: str | None = None,
+        onupdate: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(name, source_table, **options)
+        rules = [
+            f" ON {moment} {rule}" for moment, rule in (("DELETE", ondelete), ("UPDATE", onupdate)) if rule
+        ]
+        for rule in (ondelete, onupdate):
+            if rule is not None and rule.upper() not in _RULES:
+                raise ConfigurationError(
+                    f"A foreign key cannot do {rule!r}: use one of {', '.join(sorted(_RULES))}."
+                )
         self._key = (
             f"FOREIGN KEY ({self._listed(local_cols)}) REFERENCES {self._in_schema(referent_table)} "
-            f"({self._listed(remote_cols)})"
+            f"({self._listed(remote_cols)}){''.join(rules)}"
         )
 
     def steps(self) -> list[Step]:
@@ -291,7 +305,11 @@ class _OfPolicies(OnlineOp):
 
     def __init__(self, table_name: str, policies: Sequence[Policy], **options: Any) -> None:
         super().__init__(table_name, **options)
-        self._policies = TablePolicies(Table(table_name, MetaData(), schema=self.schema), tuple(policies))
+        self.policies = TablePolicies(Table(table_name, MetaData(), schema=self.schema), tuple(policies))
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return what ``alembic check`` shows."""
+        return (_verb(self), self.table)
 
 
 @Operations.register_operation("create_policies_online", "run")
@@ -304,7 +322,11 @@ class CreatePoliciesOnlineOp(_OfPolicies):
 
     def steps(self) -> list[Step]:
         """Return the one step."""
-        return [Step((*self._policies.drop(), *self._policies.create()), self.table)]
+        return [Step((*self.policies.drop(), *self.policies.create()), self.table)]
+
+    def reverse(self) -> "DropPoliciesOnlineOp":
+        """Return what undoes it."""
+        return DropPoliciesOnlineOp(self.table_name, self.policies.policies, schema=self.schema)
 
 
 @Operations.register_operation("drop_policies_online", "run")
@@ -317,12 +339,31 @@ class DropPoliciesOnlineOp(_OfPolicies):
 
     def steps(self) -> list[Step]:
         """Return the one step."""
-        return [Step(tuple(self._policies.drop()), self.table)]
+        return [Step(tuple(self.policies.drop()), self.table)]
+
+    def reverse(self) -> CreatePoliciesOnlineOp:
+        """Return what undoes it."""
+        return CreatePoliciesOnlineOp(self.table_name, self.policies.policies, schema=self.schema)
+
+
+def _verb(operation: _OfPolicies) -> str:
+    return (
+        "create_policies_online" if isinstance(operation, CreatePoliciesOnlineOp) else "drop_policies_online"
+    )
+
+
+@renderers.dispatch_for(CreatePoliciesOnlineOp)
+@renderers.dispatch_for(DropPoliciesOnlineOp)
+def _rendered(context: AutogenContext, operation: _OfPolicies) -> str:
+    context.imports.add("from tenantkit.isolation import Policy")
+    schema = f", schema={operation.schema!r}" if operation.schema else ""
+    policies = ", ".join(repr(one) for one in operation.policies.policies)
+    return f"op.{_verb(operation)}({operation.table_name!r}, [{policies}]{schema})"
 
 
 _IN_THE_WAY: Final = {
     "23514": "has rows with NULL in the column. Run the backfill again, and then the migration",
-    "23503": "has rows that point to none, or to another tenant's. Mend them, and run the migration again",
+    "23503": "has rows that point to none, or to another tenant's. find_crossings() lists them; mend them, and go on",
     "23505": "has rows that are equal where they are to be unique. Mend them, and run the migration again",
 }
 
@@ -335,7 +376,7 @@ def _implementation(operations: Operations, operation: OnlineOp) -> None:
         says = _IN_THE_WAY.get(getattr(error.orig, "sqlstate", None) or "")
         if says is None:
             raise
-        reason = str(error.orig).splitlines()[0]
+        reason = " ".join(str(error.orig).split())  # with the detail, which names a key
         raise ConfigurationError(f"{operation.table} {says}. PostgreSQL says: {reason}") from error
 
 

@@ -133,16 +133,20 @@ def _patiently(connection: Connection, step: Step, patience: Patience) -> None:
 
 
 def _blocked(connection: Connection, step: Step, patience: Patience) -> LockNotGranted:
-    holders = [
-        f"process {row.pid} of {row.usename} ({row.state}, its transaction {str(row.since).partition('.')[0]} old: "
-        f"{' '.join(row.query.split())!r})"
-        for row in connection.execute(text(_HOLDERS), {"name": step.table})
-    ]
+    holders = [_spelled_holder(row) for row in connection.execute(text(_HOLDERS), {"name": step.table})]
     return LockNotGranted(
         f"{step.statements[0]!r} was not done: in {patience.attempts} attempts of {patience.lock_timeout} s "
         f"{step.table} was never free. It is held by {', '.join(holders) or 'nobody any more'}. What was done before "
         "stays; end what holds it, and run the migration again."
     )
+
+
+def _spelled_holder(row: Any) -> str:
+    process = f"process {row.pid} of {row.usename}"
+    if row.state is None:  # another role's
+        return f"{process} (what it does is shown to members of pg_read_all_stats)"
+    since = str(row.since).partition(".")[0]
+    return f"{process} ({row.state}, its transaction {since} old: {' '.join(row.query.split())!r})"
 
 
 def _run(connection: Connection, statement: str) -> None:

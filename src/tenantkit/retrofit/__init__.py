@@ -2,5 +2,6 @@
 
 from tenantkit.retrofit.backfill import Backfill, Progress
 from tenantkit.retrofit.copier import Copy, copy_into_tenant
+from tenantkit.retrofit.crossings import Crossing, find_crossings
 
-__all__ = ["Backfill", "Copy", "Progress", "copy_into_tenant"]
+__all__ = ["Backfill", "Copy", "Crossing", "Progress", "copy_into_tenant", "find_crossings"]

@@ -47,6 +47,11 @@ _SEQUENCES: Final = """
 """
 
 
+def _declared(stored: StoredTable) -> Iterator[Policy]:
+    for one in stored.policies.values():
+        yield Policy(one.name, "ALL", one.role, "true", None)
+
+
 class Catalog:
     """
     Compares the policies of a database with the declared ones.
@@ -70,6 +75,18 @@ class Catalog:
                 oids.append(stored.oid)
                 yield from self._table(one, stored)
                 yield from self._collations(one, stored)
+        for one in self._policies.without:
+            stored = StoredTable.read(self._connection, one.name)
+            entry = self._policies.registry.entry(one.table)
+            if stored is not None and stored.enabled and entry.mode != "enforce":
+                yield Finding(
+                    "error",
+                    "enforced-by-policy",
+                    one.name,
+                    f"The table is in the mode {entry.mode!r}, and row level security is enabled: the database "
+                    "enforces what the engine does not yet, or no more.",
+                    tuple(TablePolicies(one.table, tuple(_declared(stored))).drop()),
+                )
         yield from self._around(oids)
 
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:

@@ -16,6 +16,7 @@ __all__ = ["SPACE", "value_for"]
 
 SPACE: Final = UUID("8d1e3f5c-52f5-4dd2-8f5b-3c3f8a2f6a10")
 _BEGIN: Final = datetime(2024, 1, 1, tzinfo=UTC)
+_MOST: Final = 1_000_000  # of hours and days; more is no date any more
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -89,8 +90,8 @@ _MAKERS: Final[dict[Any, Callable[[str, int], Any]]] = {
     float: lambda _slug, number: float(number),
     Decimal: lambda _slug, number: Decimal(number),
     UUID: lambda slug, number: uuid5(SPACE, f"{slug} {number}"),
-    datetime: lambda _slug, number: _BEGIN + timedelta(hours=number),
-    date: lambda _slug, number: _BEGIN.date() + timedelta(days=number),
+    datetime: lambda _slug, number: _BEGIN + timedelta(hours=number % _MOST),
+    date: lambda _slug, number: _BEGIN.date() + timedelta(days=number % _MOST),
     time: lambda _slug, number: time(number // 60 % 24, number % 60),
     timedelta: lambda _slug, number: timedelta(minutes=number),
     bytes: lambda slug, number: f"{slug} {number}".encode(),
