@@ -117,10 +117,10 @@ def test_not_null_trusts_the_check(owner, migrate):
     migrate(lambda op: op.set_not_null_online("users", "org_id"))
     altered = [sql.partition("users ")[2] for sql in ran if sql.startswith("ALTER")]
     assert altered == [
-        "ADD CONSTRAINT users_org_id_not_null CHECK (org_id IS NOT NULL) NOT VALID",
-        "VALIDATE CONSTRAINT users_org_id_not_null",
+        "ADD CONSTRAINT tenantkit_users_org_id_is_set CHECK (org_id IS NOT NULL) NOT VALID",
+        "VALIDATE CONSTRAINT tenantkit_users_org_id_is_set",
         "ALTER COLUMN org_id SET NOT NULL",
-        "DROP CONSTRAINT IF EXISTS users_org_id_not_null",
+        "DROP CONSTRAINT IF EXISTS tenantkit_users_org_id_is_set",
     ]
 
 
@@ -130,7 +130,7 @@ def test_rows_without_a_tenant_stop_it_and_it_goes_on_after(owner, migrate):
         connection.execute(text("UPDATE users SET org_id = NULL WHERE id = 5"))
     with pytest.raises(ConfigurationError, match="users has rows with NULL"):
         migrate(lambda op: op.set_not_null_online("users", "org_id"))
-    assert checks(owner, "users") == ["users_org_id_not_null"]  # new rows are held to it already
+    assert checks(owner, "users") == ["tenantkit_users_org_id_is_set"]  # new rows are held to it already
     with owner.begin() as connection:
         connection.execute(text("UPDATE users SET org_id = 1 WHERE id = 5"))
     migrate(lambda op: op.set_not_null_online("users", "org_id"))
@@ -290,7 +290,7 @@ def test_sql_for_a_dba(owner):
         op.create_index_online("users_org", "users", ["org_id"])
     printed = out.getvalue()
     assert "SET LOCAL lock_timeout = 2000;" in printed
-    assert "VALIDATE CONSTRAINT users_org_id_not_null;" in printed
+    assert "VALIDATE CONSTRAINT tenantkit_users_org_id_is_set;" in printed
     assert "CREATE INDEX CONCURRENTLY users_org ON users (org_id);" in printed
     assert columns(owner, "users")["org_id"] is True
 

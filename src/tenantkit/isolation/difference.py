@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ __all__ = ["Difference", "count_same", "report"]
 
 logger = logging.getLogger("tenantkit.shadow")
 _MOST: Final = 10_000
-_seen: Counter[tuple[tuple[str, ...], str, str | None]] = Counter()
+_seen: Counter[tuple[str | None, ...]] = Counter()
 _LIBRARIES: Final = frozenset({"tenantkit", "sqlalchemy", "greenlet", "contextlib", "asyncio"})
 
 
@@ -30,7 +31,7 @@ class Difference:
         what: what would be different.
         statement: its SQL, without values; empty for objects.
         place: ``file:line`` of the application's code nearest to it, if it is known.
-        times: how often this process has seen it: the same statement of the same place.
+        times: how often this process has seen it: the same of one tenant, statement and place.
 
     .. versionadded:: 0.1
     """
@@ -51,8 +52,9 @@ def report(tables: tuple[str, ...], tenant: str, what: str, statement: str = "")
     """
     _count(tables, "different")
     statement, place = " ".join(statement.split()), _place()
-    _seen[tables, statement, place] += 1
-    found = Difference(tables, tenant, what, statement, place, _seen[tables, statement, place])
+    key = tenant, re.sub(r"\d+", "", what), statement, place
+    _seen[key] += 1
+    found = Difference(tables, tenant, what, statement, place, _seen[key])
     if len(_seen) > _MOST:
         _seen.clear()
     if str(found.times).strip("0") != "1":

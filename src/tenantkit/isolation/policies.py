@@ -143,7 +143,7 @@ class Policies:
 
     @cached_property
     def without(self) -> tuple[TablePolicies, ...]:
-        """The other declared tables, which are to have no policy: not enforced yet, or written by all."""
+        """The declared tables that are to have no policy, since they are not enforced yet, or written by all."""
         covered = {one.table for one in self.tables}
         entries = [entry for entry in self.registry.entries if entry.table not in covered]
         return tuple(TablePolicies(entry.table, ()) for entry in entries)

@@ -114,7 +114,8 @@ class _OfColumn(OnlineOp):
         super().__init__(table_name, **options)
         self.column_name = column_name
         self._column = self._quoting.quote(column_name)
-        self._check_name = f"{table_name}_{column_name}_not_null"[:_LONGEST_NAME]
+        # PostgreSQL 18 itself calls a NOT NULL <table>_<column>_not_null
+        self._check_name = f"tenantkit_{table_name}_{column_name}_is_set"[:_LONGEST_NAME]
         self._check = self._quoting.quote(self._check_name)
 
 
@@ -193,10 +194,12 @@ class CreateIndexOnlineOp(OnlineOp):
             f"CREATE {self.kind} CONCURRENTLY {self._quoting.quote(self.name)} ON {self.table} "
             f"({self._listed(self.columns)})"
         )
-        drop = f"DROP INDEX CONCURRENTLY {index}"
+        drop, drop_if_there = (
+            f"DROP INDEX CONCURRENTLY {known_or_not}{index}" for known_or_not in ("", "IF EXISTS ")
+        )
         return [
             Step((drop,), self.table, (_NO_BROKEN_INDEX, known), is_concurrent=True),
-            Step((create,), self.table, (_INDEX, known), is_concurrent=True),
+            Step((create,), self.table, (_INDEX, known), is_concurrent=True, again=(drop_if_there,)),
         ]
 
 

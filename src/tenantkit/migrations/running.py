@@ -28,6 +28,9 @@ class Patience:
     """
     How a lock is waited for: shortly and often, since whoever comes after a waiting statement waits with it.
 
+    What runs ``CONCURRENTLY`` waits until transactions of before have ended, and nobody waits for it: there only the
+    database's own ``lock_timeout`` holds, if it has one.
+
     Attributes:
         lock_timeout: seconds that one attempt waits.
         attempts: how many there are.
@@ -59,6 +62,7 @@ class Step:
         table: the table whose lock they need, as SQL spells it.
         done: a query that returns true where the step is done already, and its parameters.
         is_concurrent: whether it runs outside of any transaction (``CONCURRENTLY``).
+        again: what is run first where it is tried again.
 
     .. versionadded:: 0.1
     """
@@ -67,6 +71,7 @@ class Step:
     table: str
     done: tuple[str, dict[str, Any]] | None = None
     is_concurrent: bool = False
+    again: tuple[str, ...] = ()
 
 
 def check_postgresql(operations: Operations, instead: str) -> None:
@@ -111,14 +116,14 @@ def run_steps(operations: Operations, steps: Sequence[Step], patience: Patience)
 def _spelled(step: Step, patience: Patience) -> list[str]:
     if step.is_concurrent:
         return list(step.statements)
-    timeout = f"SET LOCAL lock_timeout = {round(patience.lock_timeout * 1000)}"
+    timeout = f"SET LOCAL lock_timeout = {max(1, round(patience.lock_timeout * 1000))}"
     return ["BEGIN", timeout, *step.statements, "COMMIT"]
 
 
 def _patiently(connection: Connection, step: Step, patience: Patience) -> None:
     for attempt in range(1, patience.attempts + 1):
         try:
-            for statement in _spelled(step, patience):
+            for statement in (*(step.again if attempt > 1 else ()), *_spelled(step, patience)):
                 _run(connection, statement)
         except DBAPIError as error:
             if not step.is_concurrent:

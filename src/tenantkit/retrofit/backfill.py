@@ -234,15 +234,16 @@ def _tenant_of(table: Table) -> Column[Any]:
 def _along(table: Table, columns: Sequence[str]) -> ColumnElement[Any]:
     if not columns:
         raise ConfigurationError("through() needs the name of at least one foreign key column.")
-    keys: list[ColumnElement[bool]] = []
+    joins: list[ColumnElement[bool]] = []
     here: FromClause = table
     real = table
     for name in columns:
-        column = here.columns.get(name)
-        key = next(iter(column.foreign_keys), None) if column is not None else None
-        if column is None or key is None:
-            raise ConfigurationError(f"{real.fullname}.{name} is no foreign key, so it leads to no tenant.")
-        real = key.column.table
-        here = real.alias()
-        keys.append(here.columns[key.column.key] == column)
-    return select(here.columns[_tenant_of(real).key]).where(*keys).correlate(table).scalar_subquery()
+        found = [key for key in real.foreign_key_constraints if name in {one.name for one in key.columns}]
+        if len(found) != 1:
+            what = "is part of several foreign keys" if found else "is no foreign key"
+            raise ConfigurationError(f"{real.fullname}.{name} {what}, so it leads to no tenant.")
+        real = found[0].referred_table
+        there = real.alias()
+        joins += [here.columns[one.parent.key] == there.columns[one.column.key] for one in found[0].elements]
+        here = there
+    return select(here.columns[_tenant_of(real).key]).where(*joins).correlate(table).scalar_subquery()

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Column,
     Connection,
     Engine,
@@ -15,9 +17,12 @@ from sqlalchemy import (
     func,
     insert,
     inspect,
+    literal_column,
     select,
     update,
 )
+from sqlalchemy import table as sql_table
+from sqlalchemy.schema import sort_tables
 
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.session import ScopedSession
@@ -60,7 +65,7 @@ def copy_into_tenant(
 
     Args:
         source: a plain engine of the other database: the same tables without a tenant column, or with one, which is
-            not read. Shared tables are not copied: what points to them keeps its key.
+            not read. Moments without a zone are taken as UTC where the column knows zones. Shared tables are not copied: what points to them keeps its key.
         session: a session of the tenant that lifts every rule which can be, such as ``SOFT_DELETE``: deleted rows
             are copied, too. It costs one INSERT for up to 1,000 rows of a table, and an UPDATE where
             rows of a table point to each other.
@@ -69,27 +74,26 @@ def copy_into_tenant(
 
     Raises:
         ConfigurationError: the tenant has rows already, a row points to none, the session lifts too little, or the
-            other database has a column that is declared nowhere or lacks one that must be given.
+            other database has a table or column that is declared nowhere, or lacks one that must be given.
 
     .. versionadded:: 0.1
     """
     _check_lifted(session)
     several = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
-    tables = [
-        table
-        for one in several
-        for table in one.sorted_tables
-        if not isinstance(declaration_of(table), Shared | None)
-    ]
+    everything = sort_tables([table for one in several for table in one.tables.values()])
+    tables = [table for table in everything if not isinstance(declaration_of(table), Shared | None)]
     copy = Copy()
     with source.connect() as connection:
+        _refuse_unknown_tables(connection, everything)
         present = [
-            _Source(connection, table) for table in tables if inspect(connection).has_table(table.name)
+            _Source(connection, table, everything)
+            for table in tables
+            if inspect(connection).has_table(table.name)
         ]
         for one in present:
             one.check()
         for one in present:
-            if session.scalar(one.counting()):
+            if session.scalar(one.counting(session)):
                 raise ConfigurationError(
                     f"The tenant {session.scope.tenant.slug!r} has rows in {one.table.fullname!r} already. Copy into a "
                     "new tenant, so that nothing is there twice."
@@ -116,26 +120,26 @@ def _check_lifted(session: ScopedSession) -> None:
 class _Source:
     """One table of the other database, and how its rows are written."""
 
-    def __init__(self, connection: Connection, table: Table) -> None:
+    def __init__(self, connection: Connection, table: Table, order: Sequence[Table]) -> None:
         self._connection, self.table = connection, table
         self._theirs = table.to_metadata(MetaData(), schema=None)  # type: ignore[arg-type]  # none at all
         declared = declaration_of(table)
         self._tenant = declared.column if isinstance(declared, ScopedBy) else None
         found = {column["name"] for column in inspect(connection).get_columns(table.name)}
         self._unknown = found - {column.name for column in table.columns}
-        columns = [column for column in table.columns if column.name != self._tenant]
+        columns = [one for one in table.columns if one.name != self._tenant and one.computed is None]
         self._columns = [column for column in columns if column.name in found]
         self._missing = [
             column.name for column in columns if column.name not in found and _must_be_given(column)
         ]
         self._counted = _counted_key(table)
         # what points into the same table, or to a later one, is set when all rows are there
-        order = {one: number for number, one in enumerate(table.metadata.sorted_tables)}
+        place = {one: number for number, one in enumerate(order)}
         self._later = [
             column
             for column in self._columns
             for key in column.foreign_keys
-            if order.get(key.column.table, -1) >= order[table]
+            if place.get(key.column.table, -1) >= place[table]
         ]
         self._pointing: list[tuple[Any, Mapping[Column[Any], Any]]] = []
 
@@ -157,36 +161,45 @@ class _Source:
                 "That needs a counted primary key, and columns that may be NULL till then."
             )
 
-    def counting(self) -> Any:
-        """Return the statement that counts the tenant's rows, without those that it shares."""
+    def counting(self, session: ScopedSession) -> Any:
+        """Return the statement that counts the tenant's rows, without those that it shares or only sees."""
         count = select(func.count()).select_from(self.table)
-        return count if self._tenant is None else count.where(self.table.c[self._tenant].is_not(None))
+        return (
+            count
+            if self._tenant is None
+            else count.where(self.table.c[self._tenant] == session.scope.tenant.id)
+        )
 
     def copy(self, session: ScopedSession, copy: Copy) -> int:
         """Write all rows, and return their number."""
-        counted, count = self._counted, 0
+        count = 0
         columns = [self._theirs.columns[column.key] for column in self._columns]
         statement = select(*columns).order_by(*self._theirs.primary_key.columns)
         for rows in self._connection.execute(statement).partitions(_BATCH):
             values = [dict(zip(self._columns, row, strict=True)) for row in rows]
-            written = [
-                {
-                    column.key: None if column in self._later else _followed(column, value, copy)
-                    for column, value in one.items()
-                    if column is not counted
-                }
-                for one in values
-            ]
-            if counted is None:
-                session.execute(insert(self.table), written)
-            else:
-                old = [one[counted] for one in values]
-                returning = insert(self.table).returning(counted, sort_by_parameter_order=True)
-                new = session.scalars(returning, written).all()
-                copy.keys.setdefault(self.table.fullname, {}).update(zip(old, new, strict=True))
-                self._pointing += zip(new, values, strict=True) if self._later else ()
+            for alike in _by_columns(values):
+                self._write(alike, session, copy)
             count += len(rows)
         return count
+
+    def _write(self, values: list[dict[Column[Any], Any]], session: ScopedSession, copy: Copy) -> None:
+        counted = self._counted
+        written = [
+            {
+                column.key: None if column in self._later else _followed(column, _aware(column, value), copy)
+                for column, value in one.items()
+                if column is not counted
+            }
+            for one in values
+        ]
+        if counted is None:
+            session.execute(insert(self.table), written)
+            return
+        old = [one[counted] for one in values]
+        returning = insert(self.table).returning(counted, sort_by_parameter_order=True)
+        new = session.scalars(returning, written).all()
+        copy.keys.setdefault(self.table.fullname, {}).update(zip(old, new, strict=True))
+        self._pointing += zip(new, values, strict=True) if self._later else ()
 
     def point(self, session: ScopedSession, copy: Copy) -> None:
         """Set what could not be set before all rows were there."""
@@ -198,14 +211,21 @@ class _Source:
             ]
             if changes and self._counted is not None:
                 changed = update(self.table).where(self._counted == bindparam("new_key"))
-                session.connection().execute(changed.values({column: bindparam("points_to")}), changes)
+                kept = {one: one for one in self.table.columns if one.onupdate is not None}
+                session.connection().execute(
+                    changed.values({**kept, column: bindparam("points_to")}), changes
+                )
 
 
 def _followed(column: Column[Any], value: Any, copy: Copy) -> Any:
     """Return the value, or the new key of the row that it pointed to."""
     for key in column.foreign_keys:
         parent = key.column.table
-        if value is None or key.column is not _counted_key(parent) or parent.fullname not in copy.rows:
+        if value is None or parent.fullname not in copy.rows:
+            continue
+        if key.column is not _counted_key(parent):
+            if key.column.foreign_keys and key.column is not column:  # a subclass's key is its parent's
+                return _followed(key.column, value, copy)
             continue
         new = copy.keys.get(parent.fullname, {})
         if value not in new:
@@ -215,6 +235,42 @@ def _followed(column: Column[Any], value: Any, copy: Copy) -> Any:
             )
         return new[value]
     return value
+
+
+def _by_columns(rows: list[dict[Column[Any], Any]]) -> list[list[dict[Column[Any], Any]]]:
+    """
+    Put rows together that have a value in the same columns.
+
+    A None in a JSON column is left out, since as a parameter it would become JSON's null and not SQL's.
+    """
+    groups: dict[frozenset[Column[Any]], list[dict[Column[Any], Any]]] = {}
+    for row in rows:
+        given = {
+            column: value
+            for column, value in row.items()
+            if value is not None or not isinstance(column.type, JSON) or column.default is not None
+        }
+        groups.setdefault(frozenset(given), []).append(given)
+    return list(groups.values())
+
+
+def _aware(column: Column[Any], value: Any) -> Any:
+    """Return a moment in UTC where the column knows zones: SQLite keeps none."""
+    if isinstance(value, datetime) and value.tzinfo is None and getattr(column.type, "timezone", False):
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _refuse_unknown_tables(connection: Connection, tables: Sequence[Table]) -> None:
+    declared = {table.name for table in tables} | {"alembic_version"}
+    for name in inspect(connection).get_table_names():
+        if name in declared or name.startswith("sqlite_"):
+            continue
+        if connection.execute(select(literal_column("1")).select_from(sql_table(name)).limit(1)).first():
+            raise ConfigurationError(
+                f"The other database has rows in {name!r}, which is declared nowhere. Declare the table, or drop it "
+                "there first, so that nothing is lost."
+            )
 
 
 def _counted_key(table: Table) -> Column[Any] | None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol
 from uuid import uuid5
 
 from sqlalchemy import Engine, MetaData, Table, create_engine, select
-from sqlalchemy.orm import Mapper, Session, mapperlib
+from sqlalchemy.orm import Mapper, Session, configure_mappers, mapperlib
 
 from tenantkit.core.scope import Scope, enter
 from tenantkit.core.tenant import Tenant
@@ -422,6 +422,7 @@ def _registries() -> Any:
 
 def mappers_of(metadata: Sequence[MetaData]) -> list[Mapper[Any]]:
     """Return what is mapped to the tables."""
+    configure_mappers()  # the tables of some classes are known only then
     mappers = [mapper for registry in _registries() for mapper in registry.mappers]
     ours = [
         one for one in mappers if isinstance(one.local_table, Table) and one.local_table.metadata in metadata

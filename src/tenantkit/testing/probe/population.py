@@ -176,7 +176,9 @@ class Population:
             elif not column.foreign_keys:
                 row[column.key] = value_for(column, slug, self._number)
         for key in table.foreign_key_constraints:
-            row.update(self._linked(key, slug, own, turn))
+            linked = self._linked(key, slug, own, turn)
+            row.update({name: value for name, value in linked.items() if name not in row})
+            self._check_linked(key, row)
         return row
 
     def _ruled(self, table: Table, slug: str) -> Values:
@@ -197,14 +199,20 @@ class Population:
             # the tenant column itself refers to the table of tenants
             self._ensure(parent, {theirs.key: ruled[ours.key] for ours, theirs in pairs})
         chosen = self._chosen(key, slug, own, turn)
-        found = {ours.key: chosen.get(theirs.key) for ours, theirs in pairs if ours.key not in ruled}
-        for ours, _ in pairs:
-            if ours.key in found and found[ours.key] is None and not ours.nullable:
+        return {ours.key: chosen.get(theirs.key) for ours, theirs in pairs if ours.key not in ruled}
+
+    @staticmethod
+    def _check_linked(key: ForeignKeyConstraint, row: Values) -> None:
+        for one in key.elements:
+            if row.get(one.parent.key) is None and not one.parent.nullable:
+                if key.referred_table is key.table:  # the first of them points to itself
+                    row[one.parent.key] = row[one.column.key]
+                    continue
                 raise ConfigurationError(
-                    f"{ours} must point to a row of {parent.fullname!r}, and there is none yet: the table is not "
-                    "declared, or the tables point to each other in a circle. Declare it, or let a key be NULL."
+                    f"{one.parent} must point to a row of {key.referred_table.fullname!r}, and there is none yet: the "
+                    "table is not declared, or the tables point to each other in a circle. Declare it, let a key be "
+                    f"NULL, or give values={{'{one.parent}': lambda tenant, number: ...}}."
                 )
-        return found
 
     def _chosen(self, key: ForeignKeyConstraint, slug: str, own: Mapping[Table, Values], turn: int) -> Values:
         table, parent = key.table, key.referred_table
@@ -217,9 +225,9 @@ class Population:
 
     def _ensure(self, parent: Table, values: Values) -> None:
         """See to it that the table of tenants has the row of a tenant."""
-        rows = self._rows[parent].setdefault(NOBODY, [])
+        rows = [row for found in self._rows[parent].values() for row in found]
         if not any(all(row.get(key) == value for key, value in values.items()) for row in rows):
-            rows.append({**self._row(parent, NOBODY, {}), **values})
+            self._rows[parent].setdefault(NOBODY, []).append({**self._row(parent, NOBODY, {}), **values})
             self._number += 1
 
 
