@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 from sqlalchemy import (
+    JSON,
     Column,
+    Computed,
+    DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Integer,
     MetaData,
     String,
@@ -16,6 +21,7 @@ from sqlalchemy import (
     create_engine,
     func,
     insert,
+    null,
     select,
     text,
     update,
@@ -247,6 +253,45 @@ def test_scoped_engines_are_refused(tmp_path):
         next(run)
 
 
+def test_paths_go_over_all_columns_of_a_key():
+    """A key of several columns leads to the one row that all of them name; with a NULL in it, to none."""
+    metadata = MetaData()
+    places = Table(
+        "places",
+        metadata,
+        Column("country", String(2), primary_key=True),
+        Column("code", Integer, primary_key=True, autoincrement=False),
+        Column("org_id", Integer),
+        info=scoped_by("org_id"),
+    )
+    visits = Table(
+        "visits",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("country", String(2)),
+        Column("code", Integer),
+        Column("org_id", Integer),
+        ForeignKeyConstraint(["country", "code"], ["places.country", "places.code"]),
+        info=scoped_by("org_id", mode="shadow"),
+    )
+    engine = create_engine("sqlite://")
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        names = ("de", 1, 1), ("fr", 1, 2), ("fr", 7, 2)
+        connection.execute(
+            insert(places), [dict(zip(("country", "code", "org_id"), one, strict=True)) for one in names]
+        )
+        rows = (1, "de", 1), (2, "fr", 1), (3, None, 7)
+        connection.execute(
+            insert(visits), [dict(zip(("id", "country", "code"), one, strict=True)) for one in rows]
+        )
+    (told,) = Backfill.through(visits, "code").run(engine)
+    with engine.connect() as connection:
+        found = connection.execute(select(visits.c.id, visits.c.org_id).order_by(visits.c.id)).all()
+    assert found == [(1, 1), (2, 2), (3, None)]
+    assert told.left == 1
+
+
 # crossings --------------------------------------------------------------------------------------------------------
 
 
@@ -461,3 +506,113 @@ def test_session_that_hides_rows_is_refused(old, place):
     blind = ScopedSession(engine, scope=Scope(ACME))
     with blind as session, pytest.raises(ConfigurationError, match="soft_delete holds"):
         copy_into_tenant(old, session, Shop.metadata)
+
+
+class Firm(DeclarativeBase):
+    pass
+
+
+class Item(Firm):
+    """A base class: its key is counted, and the subclass's key is this one."""
+
+    __tablename__ = "items"
+    __table_args__ = {"info": scoped_by("org_id")}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    org_id: Mapped[int]
+    facts: Mapped[dict | None] = mapped_column(JSON)
+    made: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    touched: Mapped[str | None] = mapped_column(String(20), onupdate="now")
+    size: Mapped[int]
+    double: Mapped[int] = mapped_column(Computed("size * 2", persisted=True))
+    next_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"))
+
+
+class Job(Firm):
+    __tablename__ = "jobs"
+    __table_args__ = {"info": scoped_through("id")}
+    id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(20))
+
+
+class Comment(Firm):
+    __tablename__ = "comments"
+    __table_args__ = {"info": scoped_by("org_id")}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    org_id: Mapped[int]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
+    text: Mapped[str] = mapped_column(String(20))
+
+
+FIRM = """
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY, facts TEXT, made TEXT, touched TEXT, size INTEGER, next_id INTEGER,
+    double INTEGER GENERATED ALWAYS AS (size * 2) STORED
+);
+CREATE TABLE jobs (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE comments (id INTEGER PRIMARY KEY, job_id INTEGER, text TEXT);
+INSERT INTO items (id, facts, made, touched, size, next_id) VALUES
+    (2, NULL, '2013-01-01 12:00:00.000000', '2019', 1, 3),
+    (3, '{"a": 1}', NULL, '2020', 2, NULL),
+    (4, NULL, NULL, NULL, 3, 2);
+INSERT INTO jobs VALUES (2, 'two'), (3, 'three'), (4, 'four');
+INSERT INTO comments VALUES (1, 2, 'two'), (2, 3, 'three');
+"""
+
+
+@pytest.fixture
+def firm(tmp_path):
+    """Give a firm's own database, and a PostgreSQL database for all."""
+    old = create_engine(f"sqlite:///{tmp_path}/firm.db")
+    with old.begin() as connection:
+        connection.connection.executescript(FIRM)
+    with postgres_database() as database:
+        owner, engine = (
+            create_engine(database.owner_url),
+            scope_engine(database.owner_url, metadata=Firm.metadata),
+        )
+        Firm.metadata.create_all(owner)
+        yield old, owner, engine
+        for one in (old, owner, engine):
+            one.dispose()
+
+
+def test_rows_are_copied_as_they_are(firm):
+    """Links over a subclass's key, NULLs of JSON, moments, computed columns and what an UPDATE would touch."""
+    old, owner, engine = firm
+    with ScopedSession(engine, scope=Scope(ACME)) as session:
+        copy_into_tenant(old, session, Firm.metadata)
+        session.commit()
+    with owner.connect() as connection:
+        said = select(Comment.text, Job.name).join(Job, Job.id == Comment.job_id)
+        assert set(connection.execute(said)) == {("two", "two"), ("three", "three")}
+        following = Item.__table__.alias()
+        rows = connection.execute(
+            select(Item.size, Item.double, Item.touched, Item.made, Item.facts.is_(null()), following.c.size)
+            .outerjoin(following, following.c.id == Item.next_id)
+            .order_by(Item.size)
+        ).all()
+    noon = datetime(2013, 1, 1, 12, tzinfo=UTC)
+    assert rows == [
+        (1, 2, "2019", noon, True, 2),
+        (2, 4, "2020", None, False, None),
+        (3, 6, None, None, True, 1),
+    ]
+
+
+def test_tables_that_nobody_declared_are_not_left_behind(firm):
+    """A table of the other database with rows, and without a place here, is refused; an empty one is not."""
+    old, _, engine = firm
+    with old.begin() as connection:
+        connection.execute(text("CREATE TABLE attachments (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('1')"))
+    with ScopedSession(engine, scope=Scope(ACME)) as session:
+        copy_into_tenant(old, session, Firm.metadata)
+        session.rollback()
+    with old.begin() as connection:
+        connection.execute(text("INSERT INTO attachments VALUES (1)"))
+    with (
+        ScopedSession(engine, scope=Scope(ACME)) as session,
+        pytest.raises(ConfigurationError, match="'attachments'"),
+    ):
+        copy_into_tenant(old, session, Firm.metadata)

@@ -16,9 +16,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
+    cast,
     create_engine,
     delete,
     event,
+    func,
     insert,
     select,
     update,
@@ -281,7 +284,7 @@ def test_what_does_not_fit_into_memory_is_not_compared(world, reported, monkeypa
         assert len(list(found)) == 8
         assert len(session.scalars(select(note.id).where(note.id < 10)).all()) == 3
     assert [one.what for one in reported()] == [
-        "it reads more than 2 rows, which are not compared",
+        "cannot be compared: it reads more than 2 rows",
         "2 of the 3 rows it read would be missing",
     ]
 
@@ -353,7 +356,7 @@ def test_autocommit_reads_are_compared_and_writes_are_not(world, reported):
         session.execute(insert(note).values(id=40, text="x"))
     assert [one.what for one in reported()] == [
         "2 of the 3 rows it read would be missing",
-        "it writes in AUTOCOMMIT, where it cannot be rehearsed",
+        "cannot be compared: it writes in AUTOCOMMIT, where nothing can be undone",
     ]
     assert (40, 1) in here.stored(note.id, note.org_id)
 
@@ -478,3 +481,64 @@ def test_doctor_says_what_is_not_enforced_yet(tmp_path, mode):
     codes = {(one.code, one.object) for one in found}
     assert {("not-enforced-yet", "notes"), ("not-enforced-yet", "remarks")} <= codes
     assert ("nullable-tenant", "notes") not in codes
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s, t, n: s.scalar(delete(t).where(t.c.id == 2).returning(t.c.id)),
+        lambda s, t, n: s.connection().execute(delete(t).where(t.c.id == 2).returning(t.c.id)).fetchone(),
+        lambda s, t, n: s.connection().execute(delete(t).where(t.c.id == 2).returning(t.c.id)),
+        lambda s, t, n: s.connection().execute(
+            update(t).where(t.c.id == bindparam("i")).values(text=n), [{"i": 1}, {"i": 3}]
+        ),
+        lambda s, t, n: s.connection().execute(insert(t).values(text=n), [{"id": 60}, {"id": 61}]),
+        lambda s, t, n: s.connection().execute(
+            insert(t).values([{"id": 60, "text": n}, {"id": 61, "text": n}])
+        ),
+        lambda s, t, n: s.execute(update(t).where(t.c.id == 1).values(text=n)),
+    ],
+    ids=["scalar", "one", "unread", "many updates", "many inserts", "values", "update"],
+)
+def test_writes_are_judged_by_what_they_write(world, reported, write):
+    """Rows that nobody fetches, values that a subquery gives, many parameter sets: reported, or said to be unknown."""
+    here = world("shadow")
+    table = here.models.Note.__table__
+    count = select(cast(func.count(), String(5))).select_from(table.alias()).scalar_subquery()
+    with here.owner.begin() as connection:
+        connection.execute(delete(here.models.Remark))
+    with here.session() as session:
+        write(session, table, count)
+        session.rollback()
+    assert [one for one in reported() if one.tables == ("notes",)]
+
+
+def test_tenants_are_reported_apart(world, reported):
+    """What was logged for one tenant is logged for another, too, from the same line."""
+    here = world("shadow")
+    for scope in (OURS, THEIRS, OURS):
+        with here.session(scope) as session:
+            session.execute(select(here.models.Note.id)).all()
+    assert [one.tenant for one in reported()] == ["ours", "theirs"]
+
+
+def test_tables_without_transactions_are_not_rehearsed(world, reported):
+    """Where MariaDB keeps a table in an engine that can undo nothing, a write runs once, and is said to be unknown."""
+    here = world("shadow")
+    if here.engine.dialect.name != "mariadb":
+        pytest.skip("a matter of MariaDB's engines")
+    note = here.models.Note
+    with here.owner.begin() as connection:
+        connection.exec_driver_sql(
+            "DROP TABLE remarks, pins"
+        )  # which point to it, and MyISAM knows no such keys
+        connection.exec_driver_sql("ALTER TABLE notes ENGINE = MyISAM")
+    with here.session() as session:
+        session.execute(update(note).where(note.id == 1).values(text=note.text + "y"))
+        session.commit()
+    assert here.stored(note.id, note.text)[0] == (1, "xy")
+    (one,) = reported()
+    assert (
+        one.what
+        == "cannot be compared: it writes to a table without transactions, where nothing can be undone"
+    )

@@ -30,6 +30,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
 from sqlalchemy.types import UserDefinedType
 
@@ -279,6 +280,40 @@ def test_dataclasses_are_filled_too():
         name: Mapped[str]
 
     leak_matrix(Base).check()
+
+
+def test_models_that_are_known_late_or_point_to_themselves():
+    """Concrete bases that configure later, a tenants' table scoped by its own key, and keys that may not be NULL."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Firm(Base):
+        __tablename__ = "firms"
+        __table_args__ = {"info": scoped_by("id")}
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Thread(Base):
+        __tablename__ = "threads"
+        __table_args__ = {"info": scoped_by("firm_id")}
+        id: Mapped[int] = mapped_column(primary_key=True)
+        firm_id: Mapped[int] = mapped_column(ForeignKey("firms.id"))
+        root_id: Mapped[int] = mapped_column(ForeignKey("threads.id"))
+
+    class Paper(AbstractConcreteBase, Base):
+        strict_attrs = True
+        title: Mapped[str] = mapped_column(String(20))
+
+    class Report(Paper):
+        __tablename__ = "reports"
+        __table_args__ = {"info": scoped_by("firm_id")}
+        __mapper_args__ = {"concrete": True}
+        id: Mapped[int] = mapped_column(primary_key=True)
+        firm_id: Mapped[int] = mapped_column(ForeignKey("firms.id"))
+
+    report = leak_matrix(Base)
+    report.check()
+    assert {"Firm", "Thread", "Report"} <= report.runs.keys()
 
 
 def test_unknown_types_ask_for_values():

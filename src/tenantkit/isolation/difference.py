@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tenantkit.core.telemetry import counter
 
@@ -44,13 +44,20 @@ class Difference:
     times: int = 1
 
 
-def report(tables: tuple[str, ...], tenant: str, what: str, statement: str = "") -> None:
+def report(
+    tables: tuple[str, ...],
+    tenant: str,
+    what: str,
+    statement: str = "",
+    *,
+    outcome: Literal["different", "unknown"] = "different",
+) -> None:
     """
     Count a difference, and log it as a warning of ``tenantkit.shadow``, as ``record.difference``.
 
     The same one is logged when it is seen for the 1st, 10th, 100th time: a loop must not drown the others.
     """
-    _count(tables, "different")
+    _count(tables, outcome)
     statement, place = " ".join(statement.split()), _place()
     key = tenant, re.sub(r"\d+", "", what), statement, place
     _seen[key] += 1

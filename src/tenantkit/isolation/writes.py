@@ -44,6 +44,7 @@ class WritePlan:
         own_keys: per table the names of binds that are the keys of the rows being inserted.
         is_certain: whether the rows are written or an error is raised, so that their parents stay locked.
         is_settled: whether what is checked here is all that scoping has to do with it.
+        is_plain: whether it inserts rows of values, and no SQL expression.
     """
 
     fills: dict[str, Stamp] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class WritePlan:
     own_keys: dict[tuple[Column[Any], ...], list[Names]] = field(default_factory=dict)
     is_certain: bool = False
     is_settled: bool = False
+    is_plain: bool = False
 
     def fill(self, parameters: Mapping[str, Any], pin: Pin) -> dict[str, Any]:
         """Return one caller's parameter set with the pin's values; nothing the caller gives can win."""

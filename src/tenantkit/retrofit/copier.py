@@ -65,7 +65,8 @@ def copy_into_tenant(
 
     Args:
         source: a plain engine of the other database: the same tables without a tenant column, or with one, which is
-            not read. Moments without a zone are taken as UTC where the column knows zones. Shared tables are not copied: what points to them keeps its key.
+            not read. Moments without a zone are taken as UTC where the column knows zones. Shared tables are not
+            copied: what points to them keeps its key.
         session: a session of the tenant that lifts every rule which can be, such as ``SOFT_DELETE``: deleted rows
             are copied, too. It costs one INSERT for up to 1,000 rows of a table, and an UPDATE where
             rows of a table point to each other.

@@ -51,9 +51,9 @@ class WritingHooks(Statement):
             scoped, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
         )
         own = toplevel and insert_stmt._post_values_clause is None and not self.ctes
-        self._plan().is_settled = (
-            own and not self.shadows.read_inside and bool(rows) and all(row.are_plain for row in rows)
-        )
+        plan = self._plan()
+        plan.is_plain = bool(rows) and all(row.are_plain for row in rows) and not self.shadows.read_inside
+        plan.is_settled = own and plan.is_plain
         self._plan_insert(entry, rows, toplevel=toplevel, remember=own)
         return text
 
