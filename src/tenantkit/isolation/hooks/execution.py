@@ -80,7 +80,7 @@ class ScopedContext:
             sets: Sequence[Mapping[str, Any]] = parameters or [{}]
             filled = [plan.fill(one, pin) for one in sets]
         rehearsal = None
-        if compiled.shadows.tables and not pin.is_rehearsing:
+        if dialect.tenantkit_enforced is not None and compiled.shadows.tables and not pin.is_rehearsing:
             asked = rest[0] if rest and rest[0] is not None else statement
             execution = Execution(connection, compiled, asked, parameters, execution_options)
             rehearsal = rehearse(execution, pin, in_transaction=is_transactional(connection))
@@ -121,7 +121,8 @@ class ScopedContext:
 
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[misc]
-        self.tenantkit_rowcount = self.cursor.rowcount if self.compiled is not None else -1
+        if self.dialect.tenantkit_enforced is not None or self.dialect.tenantkit_is_rehearsal:
+            self.tenantkit_rowcount = self.cursor.rowcount
         plan = self.compiled.write_plan if self.compiled is not None else None
         if plan is not None and plan.is_certain and is_transactional(self.root_connection):
             plan.remember(self.compiled_parameters, self.tenantkit_seen, self.tenantkit_pin)
