@@ -1,20 +1,24 @@
 """Refusals that come out of SQLAlchemy as what they are."""
 
+from typing import TypeVar
+
 from sqlalchemy.exc import DontWrapMixin
 
 from tenantkit.exceptions import IsolationError, StatementRefused
 
-__all__ = ["refusal", "statement_refused"]
+__all__ = ["refusal", "statement_refused", "unwrapped"]
 
 _unwrapped: dict[type, type] = {}
+_Error = TypeVar("_Error", bound=BaseException)
 
 
 def refusal(error: IsolationError) -> IsolationError:
-    """
-    Return the error so that SQLAlchemy lets it pass: inside an execution context it would become StatementError.
+    """Return a refusal so that SQLAlchemy lets it pass; ``exceptions`` imports nothing, so it is done here."""
+    return unwrapped(error)
 
-    ``exceptions`` imports nothing, so the mix-in is added here.
-    """
+
+def unwrapped(error: _Error) -> _Error:
+    """Return an error so that SQLAlchemy lets it pass: inside an execution context it would become StatementError."""
     kind = type(error)
     if not issubclass(kind, DontWrapMixin):
         bare = _unwrapped.get(kind)

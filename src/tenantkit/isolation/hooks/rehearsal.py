@@ -22,6 +22,7 @@ from tenantkit.isolation.hooks.dialect import own_call
 from tenantkit.isolation.hooks.fetching import WrappedFetch
 from tenantkit.isolation.hooks.statement import Shadows
 from tenantkit.isolation.pin import Pin, exchanged
+from tenantkit.isolation.refusals import unwrapped
 from tenantkit.isolation.writes import Values, is_expression, key_of
 
 __all__ = ["Checked", "Execution", "Rehearsal", "rehearse"]
@@ -240,7 +241,7 @@ def rehearse(execution: Execution, pin: Pin, *, in_transaction: bool) -> Rehears
             else:
                 found.compare_shown(*_both(execution, pin, shown))
         except Lost as lost:
-            raise lost.cause from None
+            raise unwrapped(lost.cause) from None
         except Checked:
             found.tell(None)
         except TooMany:
