@@ -1,6 +1,6 @@
 """Refusals that come out of SQLAlchemy as what they are."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DontWrapMixin
 
@@ -8,7 +8,7 @@ from tenantkit.exceptions import IsolationError, StatementRefused
 
 __all__ = ["refusal", "statement_refused", "unwrapped"]
 
-_unwrapped: dict[type, type] = {}
+_unwrapped: dict[type, Any] = {}
 _Error = TypeVar("_Error", bound=BaseException)
 
 
