@@ -21,12 +21,10 @@ def unwrapped(error: _Error) -> _Error:
     """Return an error so that SQLAlchemy lets it pass: inside an execution context it would become StatementError."""
     kind = type(error)
     if not issubclass(kind, DontWrapMixin):
-        bare = _unwrapped.get(kind)
-        if bare is None:
-            bare = _unwrapped[kind] = type(
-                kind.__name__, (kind, DontWrapMixin), {"__module__": kind.__module__, "public_class": kind}
-            )
-        error.__class__ = bare
+        if kind not in _unwrapped:
+            named = {"__module__": kind.__module__, "public_class": kind}
+            _unwrapped[kind] = type(kind.__name__, (kind, DontWrapMixin), named)
+        error.__class__ = _unwrapped[kind]
     return error
 
 
