@@ -42,32 +42,33 @@ MISSING = (
 )
 
 
-class Own(DeclarativeBase):
-    """Our table, and the one that is asked by hand."""
+class Columns:
+    """What each table has, and whose rows they are."""
 
-
-class Item(Own):
-    """Behind policies."""
-
-    __tablename__ = "items"
     __table_args__: ClassVar = {"info": scoped_by("tenant")}
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant: Mapped[str] = mapped_column(index=True)
     name: Mapped[str]
+
+
+class Own(DeclarativeBase):
+    """Our table, and the one that is asked by hand."""
+
+
+class Item(Columns, Own):
+    """Behind policies."""
+
+    __tablename__ = "items"
 
 
 class Bare(DeclarativeBase):
     """Tables without policies."""
 
 
-class BareItem(Bare):
+class BareItem(Columns, Bare):
     """Asked by hand, and by our engine alone."""
 
     __tablename__ = "bare_items"
-    __table_args__: ClassVar = {"info": scoped_by("tenant")}
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant: Mapped[str] = mapped_column(index=True)
-    name: Mapped[str]
 
 
 def _fill(owner: Engine, table: str, column: str) -> None:

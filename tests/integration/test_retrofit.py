@@ -85,15 +85,19 @@ class Share(Base):
 USERS, NOTES = 25, 230
 
 
+def owner_url(dialect, path, stack):
+    """Give the URL of a new database as the owner of its tables."""
+    if dialect == "sqlite":
+        return f"sqlite:///{path}"
+    made = mariadb_database() if dialect == "mariadb" else postgres_database()
+    return stack.enter_context(made).owner_url
+
+
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def owner(request, tmp_path):
     """Give an engine of an application that knew users and no tenants."""
     with ExitStack() as stack:
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path}/old.db"
-        else:
-            made = mariadb_database() if request.param == "mariadb" else postgres_database()
-            url = stack.enter_context(made).owner_url
+        url = owner_url(request.param, tmp_path / "old.db", stack)
         engine = create_engine(url)
         stack.callback(engine.dispose)
         Base.metadata.create_all(engine)
@@ -402,11 +406,7 @@ def old(tmp_path):
 def place(request, tmp_path):
     """Give a database with another tenant's shop, as its owner and scoped."""
     with ExitStack() as stack:
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path}/all.db"
-        else:
-            made = mariadb_database() if request.param == "mariadb" else postgres_database()
-            url = stack.enter_context(made).owner_url
+        url = owner_url(request.param, tmp_path / "all.db", stack)
         owner, engine = create_engine(url), scope_engine(url, metadata=Shop.metadata)
         stack.callback(owner.dispose)
         stack.callback(engine.dispose)

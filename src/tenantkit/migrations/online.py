@@ -9,6 +9,7 @@ All take ``schema=`` and ``patience=``, and raise LockNotGranted where somebody 
 ConfigurationError where rows are in the way.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ _LONGEST_NAME: Final = 63
 _RULES: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"})
 
 
-class OnlineOp(MigrateOperation):
+class OnlineOp(MigrateOperation, ABC):
     """An operation on one table, in steps."""
 
     def __init__(
@@ -67,9 +68,9 @@ class OnlineOp(MigrateOperation):
         """Run it in a migration: what ``op`` calls."""
         operations.invoke(cls(*arguments, **options))
 
+    @abstractmethod
     def steps(self) -> list[Step]:
         """Return what is to be run, in order."""
-        raise NotImplementedError
 
     def _in_schema(self, name: str) -> str:
         quoted: str = self._quoting.quote(name)

@@ -61,15 +61,7 @@ class ScopedContext:
             )
         pin = pin_of(connection)
         pin.check_ambient()
-        statement: Any = compiled.statement
-        if _is_of_two_phases(statement):
-            raise refusal(raw_sql.text_refused(statement.text))
-        if compiled.__class__ is not dialect.statement_compiler or compiled.dialect is not dialect:
-            raise statement_refused(
-                "This statement was compiled for another dialect, so it is not scoped. Execute the statement itself."
-            )
-        if execution_options.get("schema_translate_map"):
-            raise refusal(raw_sql.schema_map_refused())
+        _refuse_unscoped(dialect, compiled, execution_options)
         if pin.missing:
             pin.check_known(compiled.bind_names.values())
         _refuse_reserved(parameters, pin)
@@ -81,7 +73,7 @@ class ScopedContext:
             filled = [plan.fill(one, pin) for one in sets]
         rehearsal = None
         if dialect.tenantkit_enforced is not None and compiled.shadows.tables and not pin.is_rehearsing:
-            asked = rest[0] if rest and rest[0] is not None else statement
+            asked = rest[0] if rest and rest[0] is not None else compiled.statement
             execution = Execution(connection, compiled, asked, parameters, execution_options)
             rehearsal = rehearse(execution, pin, in_transaction=is_transactional(connection))
         context = super()._init_compiled(  # type: ignore[misc]
@@ -163,6 +155,18 @@ def is_transactional(connection: Any) -> bool:
 def _is_of_two_phases(statement: Any) -> TypeGuard[TextClause]:
     """Whether a statement is what MySQL's dialects execute for transactions of two phases."""
     return isinstance(statement, TextClause) and statement.text in raw_sql.TWO_PHASES
+
+
+def _refuse_unscoped(dialect: Any, compiled: Any, options: Mapping[str, Any]) -> None:
+    """Refuse what was compiled past the hooks, or would be sent elsewhere than it was compiled for."""
+    if _is_of_two_phases(compiled.statement):
+        raise refusal(raw_sql.text_refused(compiled.statement.text))
+    if compiled.__class__ is not dialect.statement_compiler or compiled.dialect is not dialect:
+        raise statement_refused(
+            "This statement was compiled for another dialect, so it is not scoped. Execute the statement itself."
+        )
+    if options.get("schema_translate_map"):
+        raise refusal(raw_sql.schema_map_refused())
 
 
 def _refuse_reserved(parameters: Any, pin: Pin) -> None:

@@ -1,5 +1,6 @@
 """What stands between a result and its cursor: rows are handed out only in the scope that they were asked for."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tenantkit.isolation.pin import Pin
@@ -7,7 +8,7 @@ from tenantkit.isolation.pin import Pin
 __all__ = ["GuardedFetch", "WrappedFetch"]
 
 
-class WrappedFetch:
+class WrappedFetch(ABC):
     """A cursor strategy around another one."""
 
     __slots__ = ("_inner",)
@@ -16,9 +17,9 @@ class WrappedFetch:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
+    @abstractmethod
     def _around(self, inner: Any) -> "WrappedFetch":
         """Return the same wrapping around another strategy."""
-        raise NotImplementedError
 
     def _fetch(self, how: str, result: Any, *args: Any, **kw: Any) -> Any:
         return getattr(self._inner, how)(result, *args, **kw)
