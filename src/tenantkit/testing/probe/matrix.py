@@ -20,6 +20,7 @@ from tenantkit.isolation import Policies, RowRule, ScopedSession, scope_engine
 from tenantkit.isolation.entry import Entry
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import TENANT
+from tenantkit.testing.probe import reading, writing  # noqa: F401 - their shapes are registered
 from tenantkit.testing.probe.houses import Dump, House
 from tenantkit.testing.probe.population import Population, Side, ValueOf
 from tenantkit.testing.probe.shapes import SHAPES, Inapplicable, Shape
