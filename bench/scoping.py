@@ -120,7 +120,7 @@ def _insert(session: Session, tenant: Tenant | None, departs_at: Any) -> Work:
 
 
 def _contest(kit: TenantKit, tenant: Tenant, database: str, *, quick: bool) -> None:
-    rounds, repeats = (15, 120) if quick else (60, 400)
+    rounds, repeats = (60, 40) if quick else (400, 40)  # many short turns: a machine's moods last longer
     with sessions(kit, tenant) as opened:
         flights = list(
             opened["by hand"].scalars(select(Flight).where(Flight.tenant_id == tenant.id).limit(500))
