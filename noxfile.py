@@ -80,6 +80,16 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
 
 
+@nox.session(default=False, requires=["wheel"])
+def mutations(session: nox.Session) -> None:
+    """Take each part of the guard out in turn and see the leak matrix go red."""
+    install(session, "test")
+    session.run(
+        *("pytest", "-n", "2", "tests/leaks/test_mutations.py", *session.posargs),
+        env={"TENANTKIT_TEST_MUTATIONS": "each"},
+    )
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format; `-- --fix` mends what can be mended."""
