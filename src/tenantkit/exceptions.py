@@ -16,6 +16,7 @@ __all__ = [
     "LockNotGranted",
     "NotAMember",
     "NotAuthenticated",
+    "NotTheOwner",
     "PermissionDenied",
     "QuotaExceeded",
     "ResolutionError",
@@ -31,6 +32,7 @@ __all__ = [
     "TokenInvalid",
     "UndeclaredTable",
     "UnknownTenant",
+    "WorkspaceRequired",
 ]
 
 
@@ -231,6 +233,17 @@ class TenantRequired(ResolutionError):
     """
 
 
+class WorkspaceRequired(ResolutionError):
+    """
+    The request is for one workspace of the tenant, and names none.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "workspace-required"
+    title = "The workspace of the request is not known"
+
+
 class HostMalformed(ResolutionError, ValueError):
     """
     The Host header is no host name.
@@ -311,6 +324,19 @@ class PermissionDenied(TenantKitError, PermissionError):
     def __init__(self, message: str, *, permission: str) -> None:
         super().__init__(message, permission=permission)
         self.permission = permission
+
+
+class NotTheOwner(TenantKitError, PermissionError):
+    """
+    The row is the tenant's and not the actor's.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "not-the-owner"
+    status = 403
+    title = "The resource is somebody else's"
+    public = True
 
 
 class QuotaExceeded(TenantKitError):

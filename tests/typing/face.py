@@ -9,9 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenantkit import Scope
+from tenantkit.adapters.answers import Answer
 from tenantkit.adapters.asgi import TenancyMiddleware
 from tenantkit.adapters.fastapi import Tenancy
-from tenantkit.adapters.problems import Problem, problem_of
+from tenantkit.adapters.paths import Paths
+from tenantkit.adapters.problems import problem_of
 from tenantkit.exceptions import RowNotFound
 from tenantkit.isolation import ScopedSession
 from tests.typing.kit import Document, kit
@@ -20,7 +22,7 @@ app = FastAPI()
 tenancy = Tenancy(app, kit, public=["/health"])
 async_tenancy = Tenancy(FastAPI(), kit, sessions="async")
 Tenancy(app, kit, sessions="both")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-TenancyMiddleware(app, kit, public={"/health"})
+TenancyMiddleware(app, kit, paths=Paths(public=["/health"]))
 
 
 class NewDocument(BaseModel):
@@ -65,5 +67,5 @@ async def names(session: Tenancy.AsyncSession) -> list[str]:
 
 
 problem = problem_of(RowNotFound("gone"))
-assert_type(problem, Problem)
+assert_type(problem, Answer)
 assert_type(problem.body, bytes)

@@ -30,6 +30,7 @@ STATUS = {
     "LockNotGranted": 503,
     "NotAMember": 403,
     "NotAuthenticated": 401,
+    "NotTheOwner": 403,
     "PermissionDenied": 403,
     "QuotaExceeded": 402,
     "ResolutionError": 400,
@@ -45,6 +46,7 @@ STATUS = {
     "TokenInvalid": 401,
     "UndeclaredTable": 500,
     "UnknownTenant": 404,
+    "WorkspaceRequired": 400,
 }
 BUILTIN = {
     "AuditError": RuntimeError,

@@ -54,6 +54,7 @@ def test_who_is_told_more():
         "HostMalformed",
         "NotAMember",
         "NotAuthenticated",
+        "NotTheOwner",
         "PermissionDenied",
         "QuotaExceeded",
         "ResolutionError",
@@ -62,6 +63,7 @@ def test_who_is_told_more():
         "TenantRequired",
         "TenantSuspended",
         "UnknownTenant",
+        "WorkspaceRequired",
     } == public
 
 

@@ -11,6 +11,7 @@ ROOMS = {"kit": TenantKit, "audit": KitAudit, "quotas": KitQuotas}
 # async_session() is named as SQLAlchemy names it; what makes no sense within a request has no twin
 TWINS = [
     ("kit", "release"),
+    ("kit", "require_owner"),
     ("kit", "dispose"),
     ("audit", "record"),
     ("audit", "latest"),

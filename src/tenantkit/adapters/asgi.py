@@ -6,38 +6,33 @@ commit that fails is a 5xx and not a 200. What a streamed body or background tas
 the application returns.
 """
 
-import logging
-import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+import sys
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import anyio
 import anyio.to_thread
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenantkit.adapters.problems import Problem, problem_of
+from tenantkit.adapters.answers import ALIVE, Answer, health_answer
+from tenantkit.adapters.exchange import Exchange, RequestHead
+from tenantkit.adapters.paths import PathKind, Paths
+from tenantkit.adapters.problems import problem_of
 from tenantkit.adapters.seats import Seat
-from tenantkit.core.ids import new_id
-from tenantkit.core.scope import RequestFacts, Scope, enter, outside
-from tenantkit.core.telemetry import counter, tag_span
-from tenantkit.exceptions import HostMalformed, NotAuthenticated, TenantKitError
-from tenantkit.kit import RequestCredentials, TenantKit
+from tenantkit.core.scope import enter, outside
+from tenantkit.exceptions import TenantKitError
+from tenantkit.kit import TenantKit
 
 __all__ = ["TenancyMiddleware"]
-
-logger = logging.getLogger("tenantkit.asgi")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
-_BEARER: Final = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
-_ERROR_STATUS: Final = 400
 _BODY: Final = ("http.response.body", "http.response.pathsend")
-ERROR_KEY: Final = "tenantkit.error"
+_FAILED: Final = 500
+EXCHANGE_KEY: Final = "tenantkit.exchange"
 SEAT_KEY: Final = "tenantkit.seat"
 
 
@@ -45,46 +40,54 @@ class TenancyMiddleware:
     """
     Identifies each request and runs the application in the scope of its tenant.
 
-    Sets ``scope["state"]["tenantkit"]`` to the kit. Requests of public paths pass by without a scope.
+    Sets ``scope["state"]["tenantkit"]`` to the kit. Requests of public paths pass by without a scope. Within another
+    middleware of the same kit it does nothing: an application that is mounted in another runs in the other's scope.
 
     Args:
         app: the application.
         kit: the kit.
-        public: paths that need no tenant, compared exactly.
+        paths: the paths that need no tenant.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, app: ASGIApp, kit: TenantKit, public: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, kit: TenantKit, paths: Paths | None = None) -> None:
         self._app = app
         self._kit = kit
-        self._public = frozenset(public)
+        self._paths = paths or Paths()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # on public paths too: there the kit says what is missing
-        scope.setdefault("state", {})["tenantkit"] = self._kit
-        if scope["path"] in self._public:
-            with outside():  # servers hand the context of a connection's last request on to its next one
-                await self._app(scope, receive, send)
-        else:
-            await _in_own_task(self._serve, scope, receive, send)
-
-    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        exchange = _Exchange(self._kit, scope, send)
-        try:
-            tenant_scope = await anyio.to_thread.run_sync(
-                self._kit.identify, _credentials(scope, exchange.request_id)
-            )
-        except TenantKitError as error:
-            await exchange.refuse(error)
+        state = scope.setdefault("state", {})
+        outer = {EXCHANGE_KEY: scope.get(EXCHANGE_KEY), SEAT_KEY: scope.get(SEAT_KEY)}, state.get("tenantkit")
+        if outer[0][EXCHANGE_KEY] is not None and outer[1] is self._kit:
+            await self._app(scope, receive, send)
             return
-        tag_span(tenant=tenant_scope.tenant.slug)
-        with enter(tenant_scope):
-            await exchange.run(self._app, receive, tenant_scope)
+        state["tenantkit"] = self._kit  # on public paths too: there the kit says what is missing
+        kind = self._paths.kind(_path(scope))
+        exchange = scope[EXCHANGE_KEY] = Exchange(self._kit, kind, _head(scope))
+        try:
+            if kind in ("live", "ready"):
+                await self._tell_health(kind, exchange, send)
+            else:
+                connection = _Connection(self._kit, exchange, scope, send)
+                await _in_own_task(connection.serve, self._app, receive)
+        finally:
+            exchange.route = exchange.route or _route(scope)
+            exchange.end()
+            if outer[1] is not None:  # of another kit, whose application this one is mounted in
+                scope.update(outer[0])
+                state["tenantkit"] = outer[1]
+
+    async def _tell_health(self, kind: PathKind, exchange: Exchange, send: Send) -> None:
+        answer = (
+            ALIVE if kind == "live" else health_answer(await anyio.to_thread.run_sync(self._kit.check_health))
+        )
+        exchange.status = answer.status
+        await _send_answer(send, answer, exchange.headers)
 
 
 async def _in_own_task(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
@@ -108,138 +111,144 @@ async def _in_own_task(work: Callable[..., Awaitable[None]], *arguments: Any) ->
         raise failed[0]
 
 
-class _Exchange:
-    """One request and its answer."""
+class _Connection:
+    """What an exchange is on the wire: one request, or one socket."""
 
-    def __init__(self, kit: TenantKit, scope: MutableMapping[str, Any], send: Send) -> None:
-        self._kit, self._asgi, self._send = kit, scope, send
-        self._scope: Scope | None = None
-        self._status: int | None = None
+    def __init__(
+        self, kit: TenantKit, exchange: Exchange, scope: MutableMapping[str, Any], send: Send
+    ) -> None:
+        self._kit, self._exchange, self._asgi, self._send = kit, exchange, scope, send
+        self._is_begun = False
         self._is_answered = False
         self._is_replaced = False
         self._seat = scope[SEAT_KEY] = Seat(kit)
-        given = _headers(scope).get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.match(given) else str(new_id())
 
-    async def run(self, app: ASGIApp, receive: Receive, scope: Scope) -> None:
-        self._scope = scope
+    async def serve(self, app: ASGIApp, receive: Receive) -> None:
+        """Identify the request, and run the application in its scope."""
+        try:
+            await anyio.to_thread.run_sync(self._exchange.identify)
+        except TenantKitError as error:
+            await self._replace(error)
+            return
+        scope = self._exchange.scope
+        # servers hand the context of a connection's last request on to its next one
+        with enter(scope) if scope is not None else outside():
+            await self._run(app, receive)
+
+    async def _run(self, app: ASGIApp, receive: Receive) -> None:
         try:
             await app(self._asgi, receive, self.send)
             # a client that left in the middle of a body was not given what was promised
             await self._end(commit=self._is_answered)
         except BaseException as error:
             await self._end(commit=False)
-            if isinstance(error, Exception):
-                await self._record("failed", {"status": 500, "error": type(error).__name__})
-            raise
+            if not isinstance(error, Exception):
+                raise
+            await self._fail(error)
         finally:
             try:
                 with anyio.CancelScope(shield=True):  # who is cut off still gives back what it holds
-                    await self._kit.arelease(scope)
+                    if self._exchange.scope is not None:
+                        await self._kit.arelease(self._exchange.scope)
             finally:
                 self._seat.leave()
 
+    async def _fail(self, error: Exception) -> None:
+        """Answer an error of ours that nobody answered; raise any other."""
+        if self._is_replaced and error is self._exchange.error:
+            return
+        if isinstance(error, TenantKitError) and not self._is_begun:
+            await self._replace(error)
+            return
+        self._exchange.error, self._exchange.status = error, _FAILED
+        await self._record()
+        raise error
+
     async def send(self, message: Message) -> None:
+        """Send what the application says, once the transaction is as its status promises."""
         if self._is_replaced:
             return
         if message["type"] == "http.response.start":
-            self._status = int(message["status"])
+            self._exchange.status = int(message["status"])
+            if (unanswered := self._unanswered()) is not None:
+                await self._replace(unanswered)
+                return
             try:
-                await self._settle(self._status)
+                await self._settle()
             except TenantKitError as error:  # only the flush of the commit found it
                 await self._replace(error)
                 return
-            message = {**message, "headers": [*message.get("headers", ()), *self._answer_headers()]}
+            message = {**message, "headers": [*message.get("headers", ()), *_encoded(self._exchange.headers)]}
+        self._is_begun = True
         await self._send(message)
         if message["type"] in _BODY and not message.get("more_body"):
-            self._is_answered = self._status is not None and self._status < _ERROR_STATUS
+            self._is_answered = self._exchange.commits
+
+    def _unanswered(self) -> TenantKitError | None:
+        """Return our error that a mounted application, which knows no better, is answering with a 500."""
+        error = sys.exception()
+        if self._exchange.status != _FAILED or error is self._exchange.error:
+            return None
+        return error if isinstance(error, TenantKitError) else None
 
     async def _replace(self, error: TenantKitError) -> None:
         """Answer with an error instead of with what the application would have said."""
         self._is_replaced = True
-        self._asgi[ERROR_KEY] = error
-        await self._settle(error.status)
-        await self._answer(problem_of(error))
+        self._exchange.error, self._exchange.status = error, error.status
+        await self._settle()
+        if self._asgi["type"] == "websocket":
+            # RFC 6455, 7.4.1: the policy of the server
+            await self._send({"type": "websocket.close", "code": 1008, "reason": error.title})
+            return
+        await _send_answer(self._send, problem_of(error), self._exchange.headers)
 
-    async def _settle(self, status: int) -> None:
+    async def _settle(self) -> None:
         """End the transaction before the answer starts; only a kept promise is a success."""
-        await self._end(commit=status < _ERROR_STATUS)
-        error = self._asgi.get(ERROR_KEY)
-        if isinstance(error, TenantKitError):
-            await self._record(
-                "refused" if status < 500 else "failed",  # noqa: PLR2004
-                {"status": status, "problem": error.problem, **(error.details if error.public else {})},
-            )
-        self._seat.leave()  # a body may stream for hours
+        try:
+            await self._end(commit=self._exchange.commits)
+            if self._exchange.error is not None:
+                await self._record()
+        finally:
+            self._seat.leave()  # a body may stream for hours
 
     async def _end(self, *, commit: bool) -> None:
+        scope = self._exchange.scope
         with anyio.CancelScope(shield=True):  # half an end would lose the connection
-            for session in self._kit.opened(self._scope) if self._scope else ():
+            for session in self._kit.opened(scope) if scope is not None else ():
                 if isinstance(session, AsyncSession):
                     await (session.commit() if commit else session.rollback())
                 elif session.in_transaction():
                     await anyio.to_thread.run_sync(session.commit if commit else session.rollback)
 
-    async def refuse(self, error: TenantKitError) -> None:
-        """Answer a request whose tenant could not be settled."""
-        try:
-            await self._record(
-                "refused", {"status": error.status, "problem": error.problem, "why": error.message}
-            )
-        finally:
-            self._seat.leave()
-        if self._asgi["type"] == "websocket":
-            await self._send(
-                {"type": "websocket.close", "code": 1008, "reason": error.title}
-            )  # RFC 6455, 7.4.1
-            return
-        await self._answer(problem_of(error))
-
-    async def _answer(self, problem: Problem) -> None:
-        headers = [(name.encode(), value.encode()) for name, value in problem.headers]
-        start = {"type": "http.response.start", "status": problem.status}
-        await self._send({**start, "headers": [*headers, *self._answer_headers()]})
-        await self._send({"type": "http.response.body", "body": problem.body})
-
-    async def _record(self, outcome: Any, details: dict[str, Any]) -> None:
-        """Record a refusal or failure in a transaction of its own: the request's is rolled back."""
-        facts = {
-            "method": self._asgi.get("method", "websocket"),
-            "path": _storable(self._asgi["path"]),
-            **details,
-        }
-        counter(f"requests_{outcome}", "Requests that were refused or failed").add(
-            1, {"status": details["status"]}
-        )
+    async def _record(self) -> None:
         await self._seat.take()
-        try:
-            if self._scope is not None:
-                await anyio.to_thread.run_sync(self._record_in_tenant, self._scope, outcome, facts)
-            else:
-                await anyio.to_thread.run_sync(self._record_centrally, outcome, facts)
-        except SQLAlchemyError:
-            # the refusal itself must stand even where it cannot be written down
-            logger.exception("a %s request could not be recorded", outcome, extra={"details": facts})
-
-    def _record_in_tenant(self, scope: Scope, outcome: Any, facts: dict[str, Any]) -> None:
-        self._kit.audit.record_apart(scope, f"request.{outcome}", outcome=outcome, details=facts)
-
-    def _record_centrally(self, outcome: Any, facts: dict[str, Any]) -> None:
-        self._kit.audit.record_central(
-            f"request.{outcome}", request=_facts(self._asgi, self.request_id), outcome=outcome, details=facts
-        )
-
-    def _answer_headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"x-request-id", self.request_id.encode())]
+        await anyio.to_thread.run_sync(self._exchange.record)
 
 
-def _storable(text: str) -> str:
-    """Return a text that every database can hold, however a client spelled it."""
-    return text[:500].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+async def _send_answer(send: Send, answer: Answer, headers: tuple[tuple[str, str], ...]) -> None:
+    all_headers = _encoded((*answer.headers, *headers))
+    await send({"type": "http.response.start", "status": answer.status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
-def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
-    """Return the request's headers; the last of equal names wins, but a doubled Authorization is none."""
+def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers]
+
+
+def _path(scope: Mapping[str, Any]) -> str:
+    """Return the path below where the application is mounted, as Starlette reads it."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def _route(scope: Mapping[str, Any]) -> str | None:
+    """Return the template of the route that was taken, where the framework leaves it in the scope."""
+    template = getattr(scope.get("route"), "path_format", None) or getattr(scope.get("route"), "path", None)
+    return None if template is None else f"{scope.get('root_path', '')}{template}"
+
+
+def _head(scope: Mapping[str, Any]) -> RequestHead:
+    """Return what is read of a request; the last of equal headers wins, but doubled credentials are none."""
     found: dict[str, str] = {}
     for raw_name, raw_value in scope.get("headers", ()):
         name = raw_name.decode("latin-1").lower()
@@ -247,24 +256,13 @@ def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
             found[name] = ""
         else:
             found[name] = raw_value.decode("latin-1")
-    return found
-
-
-def _credentials(scope: Mapping[str, Any], request_id: str) -> RequestCredentials:
-    headers = _headers(scope)
-    if headers.get("host") == "":
-        raise HostMalformed("The request has no Host header or several; send one.")
-    bearer = _BEARER.match(headers.get("authorization", ""))
-    if "authorization" in headers and bearer is None:
-        raise NotAuthenticated("The Authorization header is not `Bearer <token>`.")
-    return RequestCredentials(
-        host=headers.get("host"), token=bearer[1] if bearer else None, facts=_facts(scope, request_id)
-    )
-
-
-def _facts(scope: Mapping[str, Any], request_id: str) -> RequestFacts:
     client = scope.get("client")
-    agent = _headers(scope).get("user-agent")
-    return RequestFacts(
-        request_id=request_id, client=client[0] if client else None, user_agent=agent[:300] if agent else None
+    return RequestHead(
+        method=scope.get("method", "websocket"),
+        path=scope["path"],
+        host=found.get("host"),
+        authorization=found.get("authorization"),
+        request_id=found.get("x-request-id"),
+        client=client[0] if client else None,
+        user_agent=found.get("user-agent"),
     )

@@ -1,13 +1,12 @@
 """Errors as HTTP answers (RFC 9457), the same for every framework."""
 
-import json
 import logging
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tenantkit.adapters.answers import Answer
 from tenantkit.exceptions import IsolationError, NotAuthenticated, TenantKitError
 
-__all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "Problem", "problem_of"]
+__all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "problem_of"]
 
 logger = logging.getLogger("tenantkit.problems")
 _SERVER_ERROR: Final = 500
@@ -39,25 +38,7 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """
-    An answer: status, headers and a JSON document.
-
-    .. versionadded:: 0.1
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    content: dict[str, Any]
-
-    @property
-    def body(self) -> bytes:
-        """The document as UTF-8."""
-        return json.dumps(self.content, ensure_ascii=False, default=str).encode()
-
-
-def problem_of(error: TenantKitError) -> Problem:
+def problem_of(error: TenantKitError) -> Answer:
     """
     Return the answer to an error; its message and details are shown only where its class says so.
 
@@ -76,4 +57,4 @@ def problem_of(error: TenantKitError) -> Problem:
     headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]
     if isinstance(error, NotAuthenticated):
         headers.append(("www-authenticate", "Bearer"))  # RFC 9110, 11.6.1
-    return Problem(error.status, tuple(headers), content)
+    return Answer(error.status, tuple(headers), content)

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
         token_audience: value of ``aud``.
         token_lifetime: seconds until an access token expires.
         token_leeway: seconds of clock difference that are forgiven.
+        token_cache_size: how many tokens are remembered as verified, so that a signature is checked once; time and
+            revocation are checked each time. 0 remembers none.
+        redis_url: URL of the Redis server, if the application has one.
         tenant_id_type: the type of tenant ids in this application.
         unscoped_sessions: whether ``unscoped_session`` may be used at all.
         policies: whether the tables have row level security (PostgreSQL): each transaction then tells the database
@@ -52,6 +55,8 @@ class Settings(BaseSettings):
     token_audience: str = "tenantkit"  # noqa: S105
     token_lifetime: int = Field(default=900, ge=1, le=86_400)
     token_leeway: int = Field(default=0, ge=0, le=300)
+    token_cache_size: int = Field(default=10_000, ge=0)
+    redis_url: SecretStr | None = None
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
     unscoped_sessions: bool = True
     policies: bool = False

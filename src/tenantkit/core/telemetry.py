@@ -8,10 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Counter
+    from opentelemetry.metrics import Counter, Histogram
     from opentelemetry.trace import Tracer
 
-__all__ = ["counter", "tag_span", "tracer"]
+__all__ = ["counter", "histogram", "tag_span", "tracer"]
 
 _NAME = "tenantkit"
 
@@ -38,6 +38,18 @@ def counter(name: str, description: str) -> "Counter":
     from opentelemetry import metrics  # noqa: PLC0415
 
     return metrics.get_meter(_NAME).create_counter(f"{_NAME}.{name}", description=description)
+
+
+@cache
+def histogram(name: str, description: str, unit: str) -> "Histogram":
+    """
+    Return the histogram ``tenantkit.<name>``.
+
+    .. versionadded:: 0.1
+    """
+    from opentelemetry import metrics  # noqa: PLC0415
+
+    return metrics.get_meter(_NAME).create_histogram(f"{_NAME}.{name}", unit=unit, description=description)
 
 
 def tag_span(**attributes: str) -> None:

@@ -1,7 +1,6 @@
 """The directory on a database."""
 
 from collections.abc import Collection, Iterable
-from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import insert
@@ -14,10 +13,9 @@ from tenantkit.directory.model import Membership
 from tenantkit.directory.tables import DirectoryTables
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.protocols import Clock
+from tenantkit.sql.spelling import read_key
 
 __all__ = ["Directory"]
-
-_INT_LIMIT: Final = 2**31  # what an Integer column holds
 
 
 class Directory:
@@ -109,7 +107,7 @@ class Directory:
 
     def by_id(self, session: Session, tenant_id: str) -> Tenant | None:
         """Return the tenant of an id in text form, or None; a malformed id is unknown. Costs one statement."""
-        key = self._parsed(tenant_id)
+        key = read_key(self.tables.tenants.c.id.type, tenant_id)
         if key is None:
             return None
         row = session.execute(statements.tenant_by_id(self.tables, key)).one_or_none()
@@ -133,17 +131,6 @@ class Directory:
                 f"A tenant of this application needs an id of type {kind.__name__}, not {tenant_id!r}; the empty one "
                 "is the central trail's. Give it as tenant_id=."
             )
-
-    def _parsed(self, tenant_id: str) -> Any:
-        """Return the id that a text spells as tokens do, or None where no column holds it."""
-        kind = self.tables.tenants.c.id.type.python_type
-        try:
-            tenant_id.encode()
-            key = kind(tenant_id)
-        except ValueError:
-            return None
-        fits = not isinstance(key, int) or -_INT_LIMIT <= key < _INT_LIMIT
-        return key if fits and str(key) == tenant_id and "\0" not in tenant_id else None
 
 
 def _check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -1,7 +1,9 @@
 """The composition root: all mechanisms of an application, built from one configuration."""
 
 from tenantkit.kit.facades import KitAudit, KitQuotas
-from tenantkit.kit.root import RequestCredentials, TenantKit
+from tenantkit.kit.health import Health
+from tenantkit.kit.requests import RequestCredentials, Requests
+from tenantkit.kit.root import TenantKit
 from tenantkit.kit.scopes import Scopes
 
-__all__ = ["KitAudit", "KitQuotas", "RequestCredentials", "Scopes", "TenantKit"]
+__all__ = ["Health", "KitAudit", "KitQuotas", "RequestCredentials", "Requests", "Scopes", "TenantKit"]

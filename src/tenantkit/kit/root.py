@@ -1,26 +1,19 @@
 """The composition root: builds the mechanisms from one Settings and wires them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import Session
 
 from tenantkit.audit import AuditTables, AuditTrail
-from tenantkit.core.actor import Actor
 from tenantkit.core.clock import SystemClock
-from tenantkit.core.scope import RequestFacts, Scope
 from tenantkit.core.settings import Settings
-from tenantkit.core.tenant import Tenant
 from tenantkit.directory import Directory, DirectoryTables
 from tenantkit.exceptions import (
     ConfigurationError,
-    NotAMember,
-    NotAuthenticated,
 )
 from tenantkit.isolation import (
     Policies,
@@ -28,32 +21,20 @@ from tenantkit.isolation import (
     scope_engine,
 )
 from tenantkit.kit.facades import KitAudit, KitQuotas
-from tenantkit.kit.scopes import Scopes
+from tenantkit.kit.health import Health, connect_redis, examine, ping_database
+from tenantkit.kit.requests import Requests
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
-from tenantkit.resolution import Agreement
+from tenantkit.resolution import Agreement, Claim
 from tenantkit.sql.sqlite import prepare_sqlite
 from tenantkit.sql.types import tenant_id_type
-from tenantkit.tokens import AccessTokens
+from tenantkit.tokens import AccessTokens, VerifiedTokens
 
-__all__ = ["RequestCredentials", "TenantKit"]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestCredentials:
-    """
-    What a request says of itself: its host, its bearer token, and facts worth remembering.
-
-    .. versionadded:: 0.1
-    """
-
-    host: str | None
-    token: str | None
-    facts: RequestFacts
+__all__ = ["TenantKit"]
 
 
-class TenantKit(Scopes):
+class TenantKit(Requests):
     """
     All mechanisms of an application, built from one configuration.
 
@@ -66,13 +47,17 @@ class TenantKit(Scopes):
         roles: the permission matrix; by default one without permissions and roles.
         plans: the plans; by default none, so that nothing can be metered.
         clock: tells the time; the machine's by default.
+        dimensions: what further row rules ask for, by name, and the claim of the token that says it.
+        is_revoked: asked with a token's claims at each request: whether it was revoked. It must be quick.
+        checks: what else has to answer before the application is ready, by name: callables that raise where it does
+            not.
         engine_options: for ``sqlalchemy.create_engine``, and for the functions, elements and rules of
             ``scope_engine``.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where everything is put together, by keyword
         self,
         settings: Settings,
         *,
@@ -81,6 +66,9 @@ class TenantKit(Scopes):
         roles: Matrix | None = None,
         plans: Plans | None = None,
         clock: Clock | None = None,
+        dimensions: Mapping[str, Claim] | None = None,
+        is_revoked: Callable[[Mapping[str, Any]], bool] | None = None,
+        checks: Mapping[str, Callable[[], object]] | None = None,
         engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
@@ -107,6 +95,12 @@ class TenantKit(Scopes):
             leeway=settings.token_leeway,
             clock=self.clock,
         )
+        self.verified_tokens = VerifiedTokens(
+            self.tokens, self.clock, size=settings.token_cache_size, is_revoked=is_revoked
+        )
+        self.dimensions = dict(dimensions or {})
+        self.redis = connect_redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
+        self._checks = dict(checks or {})
         _check_url(settings.database_url.get_secret_value(), policies=settings.policies)
         own = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
         self._metadata = (*own, self.metadata)
@@ -152,8 +146,26 @@ class TenantKit(Scopes):
             with self.owner_engine.begin() as connection:
                 self.policies.create_all(connection)
 
+    def check_health(self) -> Health:
+        """
+        Ask whatever the kit needs for a sign of life: the database as each of its roles, Redis, and the checks given.
+
+        Costs a round trip each. Opens no transaction, needs no scope, raises nothing.
+        """
+        checks: dict[str, Callable[[], object]] = {"database": self._ping_database}
+        if self.redis is not None:
+            checks["redis"] = self.redis.ping
+        return examine(checks | self._checks)
+
+    def _ping_database(self) -> None:
+        ping_database(self.owner_engine)
+        if self.settings.owner_database_url is not None:
+            ping_database(self.engine)
+
     def dispose(self) -> None:
-        """Close the pooled connections of the engines that were used; async ones need :meth:`adispose`."""
+        """Close the pooled connections of what was used; async engines need :meth:`adispose`."""
+        if self.redis is not None:
+            self.redis.close()
         for name in ("engine", "owner_engine"):
             if name in self.__dict__:
                 getattr(self, name).dispose()
@@ -163,32 +175,6 @@ class TenantKit(Scopes):
         if "async_engine" in self.__dict__:
             await self.async_engine.dispose()
         self.dispose()
-
-    # requests -------------------------------------------------------------------------------------------------
-
-    def identify(self, request: RequestCredentials) -> Scope:
-        """
-        Return the scope of a request: verify its token, settle its tenant, find the actor's membership.
-
-        Costs one statement for each source that speaks and one for the membership, on a connection of the owner.
-
-        Raises:
-            NotAuthenticated: there is no token.
-            TokenInvalid: it does not verify.
-            ResolutionError: the tenant cannot be settled, is suspended, or the actor is no member.
-        """
-        claims = self.tokens.verify(request.token) if request.token is not None else {}
-        spoken = self.resolve.read(request.host, claims)
-        if "sub" not in claims:
-            raise NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
-        with Session(self.owner_engine) as session:
-            tenant = self.resolve.settle(spoken, _Lookup(self.directory, session))
-            membership = self.directory.membership(session, tenant, claims["sub"])
-        if membership is None:
-            raise NotAMember(
-                f"You are not an active member of {tenant.slug!r}. Ask its owner for an invitation."
-            )
-        return Scope(tenant=tenant, actor=Actor(claims["sub"]), roles=membership.roles, request=request.facts)
 
 
 def _check_url(text: str, *, policies: bool) -> None:
@@ -208,16 +194,3 @@ def _check_url(text: str, *, policies: bool) -> None:
 
 
 _SCOPING_OPTIONS = frozenset({"rules", "functions", "elements"})
-
-
-class _Lookup:
-    """The directory on one session, as resolution asks for it."""
-
-    def __init__(self, directory: Directory, session: Session) -> None:
-        self._directory, self._session = directory, session
-
-    def by_slug(self, slug: str) -> Tenant | None:
-        return self._directory.by_slug(self._session, slug)
-
-    def by_id(self, tenant_id: str) -> Tenant | None:
-        return self._directory.by_id(self._session, tenant_id)

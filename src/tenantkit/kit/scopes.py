@@ -23,7 +23,7 @@ __all__ = ["Scopes"]
 
 class Scopes:
     """
-    The half of a kit that enters scopes and opens sessions; see :class:`TenantKit`.
+    The part of a kit that enters scopes and opens sessions; see :class:`TenantKit`.
 
     .. versionadded:: 0.1
     """

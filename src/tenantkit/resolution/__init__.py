@@ -2,6 +2,6 @@
 
 from tenantkit.resolution.model import Named
 from tenantkit.resolution.rules import Agreement, agree
-from tenantkit.resolution.sources import Host, TokenClaim
+from tenantkit.resolution.sources import Claim, Host, TokenClaim
 
-__all__ = ["Agreement", "Host", "Named", "TokenClaim", "agree"]
+__all__ = ["Agreement", "Claim", "Host", "Named", "TokenClaim", "agree"]

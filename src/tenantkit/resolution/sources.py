@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
+from uuid import UUID
 
 from tenantkit.core.tenant import is_slug
 from tenantkit.exceptions import ConfigurationError, HostMalformed, TokenInvalid
 from tenantkit.resolution.model import Named
 
-__all__ = ["Host", "TokenClaim"]
+__all__ = ["Claim", "Host", "TokenClaim"]
 
 _MAX_HOST: Final = 253  # RFC 1035, 2.3.4
 _HOST: Final = re.compile(r"([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?\Z", re.IGNORECASE | re.ASCII)
@@ -45,6 +47,46 @@ class TokenClaim:
                 f"The claim {self.claim!r} is {type(value).__name__}, not the text of a tenant id."
             )
         return Named("id", value, f"token claim {self.claim!r}", authenticated=True)
+
+
+class Claim:
+    """
+    The claim of a verified access token that holds a dimension of the scope, such as the workspace.
+
+    Args:
+        claim: the name of the claim.
+        kind: the type of its value: ``str``, ``int``, or ``UUID``, which a token spells as text.
+
+    Raises:
+        ConfigurationError: the type is another one.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, claim: str, kind: type[str | int | UUID] = str) -> None:
+        if kind not in (str, int, UUID):
+            raise ConfigurationError(f"A dimension is a str, an int or a UUID, not {kind!r}.")
+        self.claim, self.kind = claim, kind
+
+    def __repr__(self) -> str:
+        return f"Claim({self.claim!r}, {self.kind.__name__})"
+
+    def read(self, claims: Mapping[str, Any]) -> str | int | UUID | None:
+        """
+        Return the value, or None where the token has no such claim.
+
+        Raises:
+            TokenInvalid: the value has another type.
+        """
+        value = claims.get(self.claim)
+        if value is None:
+            return None
+        if self.kind is UUID and isinstance(value, str):
+            with suppress(ValueError):
+                return UUID(value)
+        if self.kind is UUID or isinstance(value, bool) or not isinstance(value, self.kind):
+            raise TokenInvalid(f"The claim {self.claim!r} holds no {self.kind.__name__}.")
+        return value
 
 
 class Host:

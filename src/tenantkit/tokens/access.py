@@ -8,7 +8,7 @@ import jwt
 
 from tenantkit.core.ids import new_id
 from tenantkit.core.tenant import Tenant
-from tenantkit.exceptions import TokenInvalid
+from tenantkit.exceptions import ConfigurationError, TokenInvalid
 from tenantkit.protocols import Clock
 
 __all__ = ["AccessTokens"]
@@ -54,18 +54,32 @@ class AccessTokens:
         self._clock = clock
         self.tenant_claim = tenant_claim
 
-    def issue(self, user_id: str, tenant: Tenant) -> str:
-        """Return a token for a user in a tenant, valid from now for the lifetime."""
+    def issue(self, user_id: str, tenant: Tenant | None = None, **further: Any) -> str:
+        """
+        Return a token for a user, valid from now for the lifetime.
+
+        Args:
+            user_id: who it is for.
+            tenant: where it is good for; without one it opens central routes only.
+            further: claims beside those that every token has, such as ``workspace``.
+
+        Raises:
+            ConfigurationError: a further claim has the name of one that every token has.
+        """
+        if taken := further.keys() & {*_REQUIRED, self.tenant_claim}:
+            raise ConfigurationError(f"The claim {min(taken)!r} is the kit's own; it cannot be given.")
         now = self._clock.now()
         claims = {
+            **further,
             "iss": self.issuer,
             "aud": self.audience,
             "sub": user_id,
             "iat": now,
             "exp": now + self.lifetime,
             "jti": str(new_id()),
-            self.tenant_claim: str(tenant.id),
         }
+        if tenant is not None:
+            claims[self.tenant_claim] = str(tenant.id)
         return jwt.encode(claims, self._secret, algorithm=self.algorithm, headers={"typ": _TYPE})
 
     def verify(self, token: str) -> Mapping[str, Any]:
@@ -100,6 +114,11 @@ class AccessTokens:
         claims: dict[str, Any] = decoded["payload"]
         self._check_times(claims)
         return claims
+
+    def span(self, claims: Mapping[str, Any]) -> tuple[float, float]:
+        """Return from when and until when verified claims are valid, in seconds of Unix time, leeway included."""
+        leeway = self.leeway.total_seconds()
+        return max(claims["iat"], claims.get("nbf", 0)) - leeway, claims["exp"] + leeway
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         now = self._clock.now().timestamp()

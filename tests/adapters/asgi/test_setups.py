@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from tenantkit import Scope, current
 from tenantkit.adapters.asgi import TenancyMiddleware
 from tenantkit.adapters.fastapi import Tenancy
+from tenantkit.adapters.paths import Paths
 from tenantkit.core.scope import current_or_none, enter
 from tenantkit.exceptions import ConfigurationError, PermissionDenied
 from tenantkit.resolution import Named, agree
@@ -40,7 +41,7 @@ def test_the_middleware_alone(desk):
 def test_public_paths_are_compared_exactly(desk):
     """A public path needs no tenant and has none; nothing like it is public."""
     desk.app = TenancyMiddleware(
-        Starlette(routes=[Route("/{rest:path}", plain)]), desk.kit, public=["/health"]
+        Starlette(routes=[Route("/{rest:path}", plain)]), desk.kit, Paths(public=["/health"])
     )
     assert b"nobody" == desk.raw("GET", "/health", []).body
     assert b"nobody" == desk.ask("GET", "/health").body

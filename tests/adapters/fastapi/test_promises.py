@@ -245,7 +245,7 @@ def test_the_document_shows_security_and_every_answer(client: Client):
     document = client.bare("GET", "/openapi.json", {}).json()
     write = document["paths"]["/notes"]["post"]
     assert {"tenantkit"} == set(write["security"][0])
-    assert {"201", "400", "401", "402", "403", "422"} == set(write["responses"])
+    assert {"201", "400", "401", "402", "403", "404", "422"} == set(write["responses"])
     assert "404" in document["paths"]["/notes/{note_id}"]["get"]["responses"]
     assert "security" not in document["paths"]["/health"]["get"]
 

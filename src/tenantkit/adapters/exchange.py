@@ -1,0 +1,198 @@
+"""
+A request and its answer, whatever the framework: what is asked and decided, remembered and told of it.
+
+Nothing here waits for anything but the database, and nothing runs the application. An adapter for asyncio calls what
+costs statements in a thread.
+"""
+
+import logging
+import re
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from tenantkit.adapters.paths import PathKind
+from tenantkit.core.actor import Actor
+from tenantkit.core.ids import new_id
+from tenantkit.core.scope import RequestFacts, Scope
+from tenantkit.core.telemetry import counter, histogram, tag_span
+from tenantkit.exceptions import HostMalformed, NotAuthenticated, TenantKitError
+from tenantkit.kit import RequestCredentials, TenantKit
+
+__all__ = ["Exchange", "RequestHead"]
+
+logger = logging.getLogger("tenantkit.requests")
+
+_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
+_BEARER: Final = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
+_REFUSED: Final = 400
+_FAILED: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """
+    What an adapter reads from a request.
+
+    Args:
+        method: GET, POST ...; ``websocket`` for a socket.
+        path: as the client spelled it.
+        host: the Host header; the empty text where there are several.
+        authorization: the Authorization header; the empty text where there are several.
+        request_id: the X-Request-Id header.
+        client: the address of the client.
+        user_agent: the User-Agent header.
+
+    .. versionadded:: 0.1
+    """
+
+    method: str
+    path: str
+    host: str | None = None
+    authorization: str | None = None
+    request_id: str | None = None
+    client: str | None = None
+    user_agent: str | None = None
+
+
+class Exchange:
+    """
+    One request and its answer.
+
+    Attributes:
+        scope: the scope of its tenant, once it is identified.
+        actor: who asks, once it is known; also on central paths, where there is no scope.
+        route: the route's template, which the adapter tells once the framework knows it.
+        status: the status of the answer.
+        error: the error that was answered, if it was one.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: TenantKit, kind: PathKind, head: RequestHead) -> None:
+        self._kit, self._kind, self._head = kit, kind, head
+        given = head.request_id or ""
+        self.request_id = given if _REQUEST_ID.match(given) else str(new_id())
+        self.scope: Scope | None = None
+        self.actor: Actor | None = None
+        self.route: str | None = None
+        self.status: int | None = None
+        self.error: Exception | None = None
+        self._began = time.perf_counter()
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What every answer carries."""
+        return (("x-request-id", self.request_id),)
+
+    @property
+    def commits(self) -> bool:
+        """Whether the answer is a success, so that what was written for it is kept."""
+        return self.status is not None and self.status < _REFUSED
+
+    def identify(self) -> None:
+        """
+        Find out who asks and whose request it is, as far as its path needs it.
+
+        Costs what :meth:`~tenantkit.kit.TenantKit.identify` costs, and nothing on public and central paths.
+
+        Raises:
+            NotAuthenticated: there is no token, or one that does not verify.
+            ResolutionError: the tenant cannot be settled.
+        """
+        if self._kind == "public":
+            return
+        credentials = self._credentials()
+        if self._kind == "optional" and credentials.token is None:
+            return
+        if self._kind == "central":
+            self.actor = self._kit.authenticate(credentials)
+            return
+        self.scope = self._kit.identify(credentials)
+        self.actor = self.scope.actor
+        tag_span(tenant=self.scope.tenant.slug, request_id=self.request_id)
+
+    def record(self) -> None:
+        """
+        Record that the request was refused or failed, in a transaction of its own; the request's is rolled back.
+
+        Does nothing where neither happened. Costs one statement.
+        """
+        details = self._what_went_wrong()
+        if details is None:
+            return
+        outcome: Any = "refused" if details["status"] < _FAILED else "failed"
+        facts = {"method": self._head.method, "path": _storable(self._head.path), **details}
+        counter(f"requests_{outcome}", "Requests that were refused or failed").add(
+            1, {"status": details["status"]}
+        )
+        audit, action = self._kit.audit, f"request.{outcome}"
+        try:
+            if self.scope is not None:
+                audit.record_apart(self.scope, action, outcome=outcome, details=facts)
+            else:
+                audit.record_central(
+                    action, actor=self.actor, request=self._facts, outcome=outcome, details=facts
+                )
+        except SQLAlchemyError:
+            # the refusal itself must stand even where it cannot be written down
+            logger.exception("a %s request could not be recorded", outcome, extra={"details": facts})
+
+    def end(self) -> None:
+        """Tell the log and the meters of the request, once it is over. Opens nothing."""
+        seconds = time.perf_counter() - self._began
+        status = self.status or _FAILED
+        route = self.route or "unknown"
+        tenant = self.scope.tenant.slug if self.scope else None
+        facts = {
+            "request_id": self.request_id,
+            "tenant": tenant,
+            "route": route,
+            "method": self._head.method,
+            "status": status,
+            "duration": round(seconds, 6),
+        }
+        logger.log(
+            logging.ERROR if status >= _FAILED else logging.INFO,
+            "method=%(method)s route=%(route)s status=%(status)s duration=%(duration)s tenant=%(tenant)s "
+            "request_id=%(request_id)s",
+            facts,
+            extra=facts,
+        )
+        kind: dict[str, str | int] = {"route": route, "method": self._head.method, "status": status}
+        histogram("request_duration", "Time from request to the end of its answer", "s").record(seconds, kind)
+        if status >= _FAILED:
+            counter("request_errors", "Requests that were answered by an error of the server").add(1, kind)
+        if tenant is not None:
+            counter("requests", "Requests served for a tenant").add(1, {"tenant": tenant})
+
+    def _what_went_wrong(self) -> dict[str, Any] | None:
+        error = self.error
+        if isinstance(error, TenantKitError):
+            told = error.details if error.public else {}
+            why = {} if self.scope else {"why": error.message}
+            return {"status": error.status, "problem": error.problem, **told, **why}
+        return None if error is None else {"status": _FAILED, "error": type(error).__name__}
+
+    def _credentials(self) -> RequestCredentials:
+        head = self._head
+        if head.host == "":
+            raise HostMalformed("The request has no Host header or several; send one.")
+        bearer = _BEARER.match(head.authorization or "")
+        if head.authorization is not None and bearer is None:
+            raise NotAuthenticated("The Authorization header is not `Bearer <token>`.")
+        return RequestCredentials(host=head.host, token=bearer[1] if bearer else None, facts=self._facts)
+
+    @property
+    def _facts(self) -> RequestFacts:
+        agent = self._head.user_agent
+        return RequestFacts(
+            request_id=self.request_id, client=self._head.client, user_agent=agent[:300] if agent else None
+        )
+
+
+def _storable(text: str) -> str:
+    """Return a text that every database can hold, however a client spelled it."""
+    return text[:500].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,0 +1,144 @@
+"""The nouns of tenancy as FastAPI's dependencies."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tenantkit.adapters.asgi import EXCHANGE_KEY, SEAT_KEY
+from tenantkit.adapters.exchange import Exchange
+from tenantkit.core.actor import Actor
+from tenantkit.core.scope import Scope, current
+from tenantkit.isolation import ScopedSession
+from tenantkit.kit import TenantKit
+from tenantkit.rbac import Ownership
+
+__all__ = [
+    "ActorDep",
+    "AsyncSessionDep",
+    "Check",
+    "ConsumesInLoop",
+    "ConsumesInThread",
+    "OwnsInLoop",
+    "OwnsInThread",
+    "Requires",
+    "RequiresWorkspace",
+    "ScopeDep",
+    "SessionDep",
+]
+
+
+def _kit(request: HTTPConnection) -> TenantKit:
+    kit: TenantKit = request.state.tenantkit
+    return kit
+
+
+async def _actor(request: HTTPConnection) -> Actor | None:
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    return exchange.actor
+
+
+async def _scope() -> Scope:
+    return current()
+
+
+async def _session(request: HTTPConnection) -> ScopedSession:
+    session = _kit(request).session()
+    is_lasting = request.scope["type"] == "websocket"
+    if not is_lasting and not session.in_transaction():  # who waits must not hold a connection
+        await request.scope[SEAT_KEY].take()
+    return session
+
+
+async def _async_session(request: HTTPConnection) -> AsyncSession:
+    return _kit(request).async_session()
+
+
+ActorDep = Annotated[Actor | None, Depends(_actor)]
+ScopeDep = Annotated[Scope, Depends(_scope)]
+SessionDep = Annotated[ScopedSession, Depends(_session)]
+AsyncSessionDep = Annotated[AsyncSession, Depends(_async_session)]
+
+
+async def _in_thread(request: HTTPConnection, work: Callable[..., object], *arguments: object) -> None:
+    await _session(request)
+    await anyio.to_thread.run_sync(work, *arguments)
+
+
+class Check:
+    """A dependency that refuses, and the status with which it does."""
+
+    status: int
+
+
+class Requires(Check):
+    """Checks a permission."""
+
+    status = 403
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse unless the actor's roles grant it."""
+        _kit(request).roles.require(current(), self.permission)
+
+
+class RequiresWorkspace(Check):
+    """Checks that the scope names a workspace."""
+
+    status = 400
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse unless it does."""
+        _kit(request).require_workspace()
+
+
+class _Consumes(Check):
+    status = 402
+
+    def __init__(self, meter: str, units: int) -> None:
+        self.meter, self.units = meter, units
+
+
+class ConsumesInThread(_Consumes):
+    """Counts units in the request's transaction."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse at the plan's limit."""
+        await _in_thread(request, _kit(request).quotas.consume, self.meter, self.units)
+
+
+class ConsumesInLoop(_Consumes):
+    """Counts units in the transaction of the async session."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse at the plan's limit."""
+        await _kit(request).quotas.aconsume(self.meter, self.units)
+
+
+class _Owns(Check):
+    status = 403
+
+    def __init__(self, ownership: Ownership, key: str) -> None:
+        self.ownership, self.key = ownership, key
+
+
+class OwnsInThread(_Owns):
+    """Compares the owner of a row with the actor."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse unless they are the same."""
+        key = str(request.path_params[self.key])
+        await _in_thread(request, _kit(request).require_owner, self.ownership, key)
+
+
+class OwnsInLoop(_Owns):
+    """Compares the owner of a row with the actor, on the async session."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse unless they are the same."""
+        await _kit(request).arequire_owner(self.ownership, str(request.path_params[self.key]))

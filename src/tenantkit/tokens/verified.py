@@ -1,0 +1,99 @@
+"""Tokens seen before: a signature is checked once, time and revocation each time."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tenantkit.exceptions import ConfigurationError, TokenInvalid
+from tenantkit.protocols import Clock
+from tenantkit.tokens.access import AccessTokens
+
+__all__ = ["VerifiedTokens"]
+
+
+class VerifiedTokens:
+    """
+    Verifies access tokens, and remembers those that verified, by the SHA-256 of their text.
+
+    What is remembered is the signature's check and nothing else: whether a token is valid now, and whether it was
+    revoked, is asked at each hit. A token that did not verify is not remembered. The least recently seen is forgotten
+    first. Threads may share one.
+
+    Args:
+        tokens: verifies what was not seen before.
+        clock: tells the time.
+        size: how many tokens are remembered at the most; about 1.5 kB each. 0 remembers none.
+        is_revoked: asked with the claims, each time; it must be quick, since every request waits for it.
+
+    Raises:
+        ConfigurationError: the size is no whole number from 0 up.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        tokens: AccessTokens,
+        clock: Clock,
+        *,
+        size: int = 10_000,
+        is_revoked: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> None:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise ConfigurationError(f"The size of a token cache is a whole number from 0 up, not {size!r}.")
+        self._tokens, self._clock, self._size, self._is_revoked = tokens, clock, size, is_revoked
+        self._seen: OrderedDict[bytes, tuple[Mapping[str, Any], float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def verify(self, token: str) -> Mapping[str, Any]:
+        """
+        Return the claims of a token that verifies, read-only; otherwise as :meth:`AccessTokens.verify`.
+
+        Raises:
+            TokenInvalid: it does not verify, its time is over, or it was revoked.
+        """
+        digest = _digest(token)
+        claims = self._recall(digest)
+        if claims is None:  # not seen, or its time is over: which one, the full check tells
+            claims = MappingProxyType(self._tokens.verify(token))
+            self._remember(digest, claims)
+        if self._is_revoked is not None and self._is_revoked(claims):
+            self.forget(token)
+            raise TokenInvalid("The token was revoked. Sign in again.")
+        return claims
+
+    def forget(self, token: str) -> None:
+        """Verify a token anew the next time, as if it had not been seen."""
+        with self._lock:
+            self._seen.pop(_digest(token), None)
+
+    def clear(self) -> None:
+        """Forget all tokens, as after a change of keys."""
+        with self._lock:
+            self._seen.clear()
+
+    def _recall(self, digest: bytes) -> Mapping[str, Any] | None:
+        now = self._clock.now().timestamp()
+        with self._lock:
+            seen = self._seen.get(digest)
+            if seen is None or not seen[1] <= now < seen[2]:
+                return None
+            self._seen.move_to_end(digest)
+        return seen[0]
+
+    def _remember(self, digest: bytes, claims: Mapping[str, Any]) -> None:
+        entry = (claims, *self._tokens.span(claims))
+        with self._lock:
+            self._seen[digest] = entry
+            while len(self._seen) > self._size:
+                self._seen.popitem(last=False)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
