@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tenantkit.demo import data, service
-from tenantkit.demo.server import served
 from tenantkit.demo.story import Story
+from tenantkit.testing.serving import serve_asgi
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +33,5 @@ def kit(flights, tmp_path):
 @pytest.fixture
 def story(kit):
     """Give a story that can be told to a served application."""
-    with served(service.create_app(kit)) as port, httpx.Client(timeout=60) as client:
+    with serve_asgi(service.create_app(kit)) as port, httpx.Client(timeout=60) as client:
         yield Story(kit, client, port)

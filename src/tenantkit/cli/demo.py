@@ -92,11 +92,11 @@ def _drop_everything(kit: TenantKit) -> None:
 def _play(console: Console, kit: TenantKit, *, serve: bool) -> None:
     import httpx  # noqa: PLC0415 - needs the extra `demo`
 
-    from tenantkit.demo.server import served  # noqa: PLC0415
     from tenantkit.demo.service import create_app  # noqa: PLC0415
     from tenantkit.demo.story import Story  # noqa: PLC0415
+    from tenantkit.testing.serving import serve_asgi  # noqa: PLC0415
 
-    with served(create_app(kit)) as port, httpx.Client(timeout=60) as client:
+    with serve_asgi(create_app(kit)) as port, httpx.Client(timeout=60) as client:
         console.print(f"Serving on http://127.0.0.1:{port}\n")
         story = Story(kit, client, port)
         story.play()

@@ -4,7 +4,7 @@ A plugin of pytest: the leak matrix and the linter as tests of an application, a
 It is there wherever tenantkit is installed, and does nothing unless it is asked.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,10 +16,11 @@ import pytest
 
 if TYPE_CHECKING:
     from tenantkit import Tenant, TenantKit
+    from tenantkit.testing.contracts.world import Office
     from tenantkit.testing.probe.matrix import LeakFinding, Probe
     from tenantkit.testing.probe.subjects import Subject
 
-__all__ = ["Member", "make_member", "make_tenant", "tenant_kit", "two_tenants"]
+__all__ = ["Member", "adapter_office", "make_member", "make_tenant", "tenant_kit", "two_tenants"]
 
 _STACK: Final = pytest.StashKey[ExitStack]()
 
@@ -235,3 +236,17 @@ def make_member(tenant_kit: "TenantKit") -> Callable[..., Member]:
 def two_tenants(make_tenant: "Callable[..., Tenant]") -> "tuple[Tenant, Tenant]":
     """Give two tenants, ``acme`` and ``bolt``."""
     return make_tenant("acme"), make_tenant("bolt")
+
+
+@pytest.fixture(scope="class", params=["sqlite", "postgresql"])
+def adapter_office(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Office]":
+    """Serve the application of a class that is derived from :class:`~tenantkit.testing.contracts.AdapterContract`."""
+    from tenantkit.testing.contracts.adapter import open_office  # noqa: PLC0415
+
+    contract = request.cls()
+    if request.param not in contract.databases:
+        pytest.skip(f"this adapter is not run on {request.param}")
+    with open_office(contract, request.param, tmp_path_factory.mktemp("contract")) as office:
+        yield office

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from tenantkit import Tenant, TenantKit
-from tenantkit.demo.server import served
 from tenantkit.testing.services import find_postgres
+from tenantkit.testing.serving import serve_asgi
 from tests.adapters.fastapi import service
 
 # the server closes a connection after a failure, and a client may learn of it only with its next request
@@ -82,5 +82,5 @@ def client(request: pytest.FixtureRequest, kit: TenantKit) -> Iterator[Client]:
                 kit.directory.add_member(session, tenants[slug], role, [role])
         session.commit()
     app = service.make_app(kit, request.param)
-    with served(app) as port, httpx.Client(timeout=20, limits=UNPOOLED) as http:
+    with serve_asgi(app) as port, httpx.Client(timeout=20, limits=UNPOOLED) as http:
         yield Client(kit, app, port, tenants, http)

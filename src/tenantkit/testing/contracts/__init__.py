@@ -1,0 +1,6 @@
+"""Suites that others' parts are held to: derive a test class from one, and run pytest."""
+
+from tenantkit.testing.contracts.adapter import AdapterContract
+from tenantkit.testing.contracts.afterwards import BackgroundTaskPromises, WebSocketPromises
+
+__all__ = ["AdapterContract", "BackgroundTaskPromises", "WebSocketPromises"]

@@ -1,0 +1,203 @@
+"""Promises: whose a request is, and that nothing of it stays."""
+
+import gc
+import http.client
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from tenantkit.core.scope import Scope
+from tenantkit.testing.contracts.world import World
+
+__all__ = ["WhosePromises"]
+
+_CROWD: Final = 50
+_IDLE_THREADS: Final = 20
+
+
+class WhosePromises:
+    """Resolution, and a scope for each request."""
+
+    def test_a_request_runs_in_the_scope_of_its_tenant(self, world: World) -> None:
+        """Tenant, actor, roles and the request's id are in scope."""
+        told = world.ask("GET", "/whoami").json
+        assert (world.acme.slug, "writer", ["writer"]) == (told["tenant"], told["actor"], told["roles"])
+        assert told["request_id"]
+        assert "127.0.0.1" == told["client"]
+
+    def test_without_a_token(self, world: World) -> None:
+        """It is a 401 that says with what to authenticate."""
+        answer = world.bare("GET", "/documents", [("Host", f"{world.acme.slug}.localhost")])
+        assert (401, "not-authenticated") == (answer.status, answer.problem)
+        assert "Bearer" == answer.header("www-authenticate")
+
+    @pytest.mark.parametrize("given", ["Bearer nonsense", "Bearer", "Basic d3JpdGVyOg==", "Bearer a b", ""])
+    def test_a_token_that_does_not_verify(self, world: World, given: str) -> None:
+        """It is a 401, and the answer does not say what is wrong with it."""
+        host = ("Host", f"{world.acme.slug}.localhost")
+        answer = world.bare("GET", "/documents", [host, ("Authorization", given)])
+        assert 401 == answer.status
+        assert "signature" not in answer.body.decode().lower()
+
+    def test_two_tokens(self, world: World) -> None:
+        """Two Authorization headers are none: which of them a framework reads must not decide."""
+        first, second = world.headers(world.acme), world.headers(world.bolt)
+        assert 401 == world.bare("GET", "/whoami", [*first, second[1]]).status
+
+    def test_the_scheme_in_any_case(self, world: World) -> None:
+        """The scheme is compared without case, as RFC 9110 says."""
+        host, (name, value) = world.headers()
+        assert 200 == world.bare("GET", "/whoami", [host, (name, value.replace("Bearer", "bEARER"))]).status
+
+    def test_a_token_on_the_host_of_another_tenant(self, world: World) -> None:
+        """It is a 403, whichever is the actor's."""
+        answer = world.ask("GET", "/whoami", host=f"{world.bolt.slug}.localhost")
+        assert (403, "tenant-mismatch") == (answer.status, answer.problem)
+
+    def test_a_host_of_no_tenant(self, world: World) -> None:
+        """It is a 404."""
+        answer = world.ask("GET", "/whoami", host="nobody-at-all.localhost")
+        assert (404, "unknown-tenant") == (answer.status, answer.problem)
+
+    @pytest.mark.parametrize(
+        "host", ["a b", "acme.localhost,bolt.localhost", "acme_.localhost:99999999", "[", "a@b"]
+    )
+    def test_a_malformed_host(self, world: World, host: str) -> None:
+        """It is a 400, before anything is looked up; some servers and frameworks say so themselves."""
+        assert 400 == world.ask("GET", "/whoami", host=host).status
+
+    def test_a_host_that_names_no_tenant(self, world: World) -> None:
+        """The token decides where the host is of another form."""
+        assert world.acme.slug == world.ask("GET", "/whoami", host="127.0.0.1").json["tenant"]
+
+    def test_a_suspended_tenant(self, world: World) -> None:
+        """It is a 403 from the next request on."""
+        with world.kit.unscoped_session(reason="suspend", actor="test") as session:
+            world.kit.directory.set_active(session, world.acme, active=False)
+            session.commit()
+        answer = world.ask("GET", "/whoami")
+        assert (403, "tenant-suspended") == (answer.status, answer.problem)
+
+    def test_a_stranger(self, world: World) -> None:
+        """Who is no member is refused with 403, with a token that verifies."""
+        answer = world.ask("GET", "/whoami", user="stranger")
+        assert (403, "not-a-member") == (answer.status, answer.problem)
+
+    def test_an_unknown_path(self, world: World) -> None:
+        """Without a token every path needs one; with a token it is the framework's 404."""
+        assert 401 == world.bare("GET", "/nowhere", []).status
+        answer = world.ask("GET", "/nowhere")
+        assert (404, None) == (answer.status, answer.problem)
+
+    @pytest.mark.parametrize("path", ["/about", "/public/terms"])
+    def test_a_public_path(self, world: World, path: str) -> None:
+        """It needs no token, and is in no scope also where there is one."""
+        for headers in ([], world.headers(), [("Authorization", "Bearer nonsense")]):
+            answer = world.bare("GET", path, headers)
+            assert (200, {"tenant": None}) == (answer.status, answer.json)
+
+    def test_a_central_path(self, world: World) -> None:
+        """It needs a token and has no tenant; a token of no tenant opens it, and nothing else."""
+        assert 401 == world.bare("GET", "/organizations", []).status
+        token = [("Host", "localhost"), ("Authorization", f"Bearer {world.kit.tokens.issue('anybody')}")]
+        answer = world.bare("GET", "/organizations", token)
+        assert (200, {"tenant": None, "actor": "anybody"}) == (answer.status, answer.json)
+        assert 400 == world.bare("GET", "/whoami", token).status
+
+    def test_an_optional_path(self, world: World) -> None:
+        """It is in no scope without a token, in the token's with one, and refuses one that does not verify."""
+        assert {"tenant": None} == world.bare("GET", "/welcome", []).json
+        assert {"tenant": world.acme.slug} == world.ask("GET", "/welcome").json
+        assert 401 == world.bare("GET", "/welcome", [("Authorization", "Bearer nonsense")]).status
+
+    def test_two_requests_in_turn(self, world: World) -> None:
+        """One connection may serve two tenants in turn, and afterwards nobody."""
+        with world.connected() as connection:
+            for tenant in (world.acme, world.bolt, world.acme):
+                answer = world.on(connection, "GET", "/whoami", world.headers(tenant))
+                assert tenant.slug == answer.json["tenant"]
+            host = [("Host", "localhost")]
+            assert {"tenant": None} == world.on(connection, "GET", "/about", host).json
+            assert 401 == world.on(connection, "GET", "/whoami", host).status
+
+    def test_a_request_after_one_that_failed(self, world: World) -> None:
+        """A failure leaves nothing for the next request, of whatever tenant."""
+        with world.connected() as connection:
+            world.on(connection, "POST", "/failing", world.headers(world.acme))
+            try:
+                answer = world.on(connection, "GET", "/whoami", world.headers(world.bolt))
+            except (http.client.HTTPException, ConnectionError):
+                connection.close()  # a server may end the connection of a request that failed
+                answer = world.on(connection, "GET", "/whoami", world.headers(world.bolt))
+        assert world.bolt.slug == answer.json["tenant"]
+
+    def test_fifty_at_once(self, world: World) -> None:
+        """Requests of two tenants at once never mix, in what they see nor in what they write."""
+        tenants = [world.acme, world.bolt] * (_CROWD // 2)
+
+        def both(number: int) -> tuple[str, str]:
+            tenant = tenants[number]
+            assert 200 == world.ask("POST", f"/forgetful/n{number}", tenant).status
+            return tenant.slug, world.ask("GET", "/whoami", tenant).json["tenant"]
+
+        with ThreadPoolExecutor(_CROWD) as pool:
+            for asked, told in pool.map(both, range(_CROWD)):
+                assert asked == told
+        assert {f"n{number}" for number in range(0, _CROWD, 2)} == set(world.documents(world.acme))
+        assert {f"n{number}" for number in range(1, _CROWD, 2)} == set(world.documents(world.bolt))
+
+    def test_nothing_is_left(self, world: World) -> None:
+        """After good, refused and failed requests and streams no thread is in a scope, and connections are back."""
+        self._have_all_kinds(world)
+        assert 0 == world.held_connections()
+        with ThreadPoolExecutor(_CROWD) as pool:
+            told = pool.map(lambda _: world.bare("GET", "/about", []).json, range(_CROWD))
+        assert [{"tenant": None}] * _CROWD == list(told)
+
+    def test_nothing_piles_up(self, world: World) -> None:
+        """However many requests there were, no more scopes live on than idle threads may remember."""
+        with _logs_without_traces():
+            for _ in range(10):
+                self._have_all_kinds(world)
+        assert _IDLE_THREADS >= len(_scopes_of(world))
+
+    @staticmethod
+    def _have_all_kinds(world: World) -> None:
+        for method, path in (
+            ("GET", "/whoami"),
+            ("POST", "/answering/409"),
+            ("POST", "/failing"),
+            ("POST", "/managed"),
+            ("GET", "/misuse"),
+            ("GET", "/stream/3/well"),
+            ("GET", "/nowhere"),
+        ):
+            world.ask(method, path)
+
+
+@contextmanager
+def _logs_without_traces() -> Iterator[None]:
+    """Keep the lines of the log, which pytest collects, from holding the frames of what failed."""
+    made = logging.getLogRecordFactory()
+
+    def without_trace(*arguments: Any, **options: Any) -> logging.LogRecord:
+        record = made(*arguments, **options)
+        record.exc_info = None
+        return record
+
+    logging.setLogRecordFactory(without_trace)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(made)
+
+
+def _scopes_of(world: World) -> list[Scope]:
+    """Return the scopes of a world's tenants that anything still holds."""
+    gc.collect()
+    slugs = {world.acme.slug, world.bolt.slug}
+    return [one for one in gc.get_objects() if isinstance(one, Scope) and one.tenant.slug in slugs]
