@@ -62,10 +62,11 @@ class TenancyMiddleware:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        outer = {EXCHANGE_KEY: scope.get(EXCHANGE_KEY), SEAT_KEY: scope.get(SEAT_KEY)}, state.get("tenantkit")
-        if outer[0][EXCHANGE_KEY] is not None and outer[1] is self._kit:
+        outer: Exchange | None = scope.get(EXCHANGE_KEY)
+        if outer is not None and outer.kit is self._kit:
             await self._app(scope, receive, send)
             return
+        kept = {key: scope[key] for key in (EXCHANGE_KEY, SEAT_KEY) if key in scope}
         state["tenantkit"] = self._kit  # on public paths too: there the kit says what is missing
         kind = self._paths.kind(_path(scope))
         exchange = scope[EXCHANGE_KEY] = Exchange(self._kit, kind, _head(scope))
@@ -73,14 +74,14 @@ class TenancyMiddleware:
             if kind in ("live", "ready"):
                 await self._tell_health(kind, exchange, send)
             else:
-                connection = _Connection(self._kit, exchange, scope, send)
+                connection = _Connection(exchange, scope, send)
                 await _in_own_task(connection.serve, self._app, receive)
         finally:
             exchange.route = exchange.route or _route(scope)
             exchange.end()
-            if outer[1] is not None:  # of another kit, whose application this one is mounted in
-                scope.update(outer[0])
-                state["tenantkit"] = outer[1]
+            if outer is not None:  # of another kit, whose application this one is mounted in
+                scope.update(kept)
+                state["tenantkit"] = outer.kit
 
     async def _tell_health(self, kind: PathKind, exchange: Exchange, send: Send) -> None:
         answer = (
@@ -114,14 +115,12 @@ async def _in_own_task(work: Callable[..., Awaitable[None]], *arguments: Any) ->
 class _Connection:
     """What an exchange is on the wire: one request, or one socket."""
 
-    def __init__(
-        self, kit: TenantKit, exchange: Exchange, scope: MutableMapping[str, Any], send: Send
-    ) -> None:
-        self._kit, self._exchange, self._asgi, self._send = kit, exchange, scope, send
+    def __init__(self, exchange: Exchange, scope: MutableMapping[str, Any], send: Send) -> None:
+        self._kit, self._exchange, self._asgi, self._send = exchange.kit, exchange, scope, send
         self._is_begun = False
         self._is_answered = False
         self._is_replaced = False
-        self._seat = scope[SEAT_KEY] = Seat(kit)
+        self._seat = scope[SEAT_KEY] = Seat(exchange.kit)
 
     async def serve(self, app: ASGIApp, receive: Receive) -> None:
         """Identify the request, and run the application in its scope."""

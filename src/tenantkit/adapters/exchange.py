@@ -62,6 +62,7 @@ class Exchange:
     One request and its answer.
 
     Attributes:
+        kit: the kit.
         scope: the scope of its tenant, once it is identified.
         actor: who asks, once it is known; also on central paths, where there is no scope.
         route: the route's template, which the adapter tells once the framework knows it.
@@ -72,7 +73,7 @@ class Exchange:
     """
 
     def __init__(self, kit: TenantKit, kind: PathKind, head: RequestHead) -> None:
-        self._kit, self._kind, self._head = kit, kind, head
+        self.kit, self._kind, self._head = kit, kind, head
         given = head.request_id or ""
         self.request_id = given if _REQUEST_ID.match(given) else str(new_id())
         self.scope: Scope | None = None
@@ -108,9 +109,9 @@ class Exchange:
         if self._kind == "optional" and credentials.token is None:
             return
         if self._kind == "central":
-            self.actor = self._kit.authenticate(credentials)
+            self.actor = self.kit.authenticate(credentials)
             return
-        self.scope = self._kit.identify(credentials)
+        self.scope = self.kit.identify(credentials)
         self.actor = self.scope.actor
         tag_span(tenant=self.scope.tenant.slug, request_id=self.request_id)
 
@@ -128,7 +129,7 @@ class Exchange:
         counter(f"requests_{outcome}", "Requests that were refused or failed").add(
             1, {"status": details["status"]}
         )
-        audit, action = self._kit.audit, f"request.{outcome}"
+        audit, action = self.kit.audit, f"request.{outcome}"
         try:
             if self.scope is not None:
                 audit.record_apart(self.scope, action, outcome=outcome, details=facts)
@@ -154,6 +155,12 @@ class Exchange:
             "status": status,
             "duration": round(seconds, 6),
         }
+        kind: dict[str, str | int] = {"route": route, "method": self._head.method, "status": status}
+        histogram("request_duration", "Time from request to the end of its answer", "s").record(seconds, kind)
+        if status >= _FAILED:
+            counter("request_errors", "Requests that were answered by an error of the server").add(1, kind)
+        if tenant is not None:
+            counter("requests", "Requests served for a tenant").add(1, {"tenant": tenant})
         logger.log(
             logging.ERROR if status >= _FAILED else logging.INFO,
             "method=%(method)s route=%(route)s status=%(status)s duration=%(duration)s tenant=%(tenant)s "
@@ -161,12 +168,6 @@ class Exchange:
             facts,
             extra=facts,
         )
-        kind: dict[str, str | int] = {"route": route, "method": self._head.method, "status": status}
-        histogram("request_duration", "Time from request to the end of its answer", "s").record(seconds, kind)
-        if status >= _FAILED:
-            counter("request_errors", "Requests that were answered by an error of the server").add(1, kind)
-        if tenant is not None:
-            counter("requests", "Requests served for a tenant").add(1, {"tenant": tenant})
 
     def _what_went_wrong(self) -> dict[str, Any] | None:
         error = self.error

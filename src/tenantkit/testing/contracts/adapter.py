@@ -40,12 +40,14 @@ class AdapterContract(
 
     Attributes:
         interface: what kind of application it is.
+        template: how the framework spells the template of the path ``/documents/{name}``.
         databases: on what the contract is run. PostgreSQL is worked with as a role without privileges.
 
     .. versionadded:: 0.1
     """
 
     interface: ClassVar[Literal["asgi", "wsgi"]] = "asgi"
+    template: ClassVar[str] = "/documents/{name}"
     databases: ClassVar[tuple[str, ...]] = ("sqlite", "postgresql")
 
     def application(self, kit: TenantKit) -> Any:

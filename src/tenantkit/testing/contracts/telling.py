@@ -1,5 +1,7 @@
 """Promises: what is told of a request, to the trail, the log, the meters, the trace and the orchestrator."""
 
+from typing import ClassVar
+
 import pytest
 
 from tenantkit.testing.contracts.world import World
@@ -9,6 +11,8 @@ __all__ = ["TellingPromises"]
 
 class TellingPromises:
     """The audit trail and telemetry."""
+
+    template: ClassVar[str]
 
     def test_a_success_is_in_the_trail(self, world: World) -> None:
         """With actor, target and the request's id."""
@@ -68,7 +72,7 @@ class TellingPromises:
         """It has request id, tenant, route, method, status and duration, as fields and as text."""
         answer = world.ask("POST", "/documents/one", user="reader")
         line = world.office.endings.wait(answer.header("x-request-id") or "")
-        facts = {"tenant": world.acme.slug, "route": "/documents/{name}", "method": "POST", "status": 403}
+        facts = {"tenant": world.acme.slug, "route": self.template, "method": "POST", "status": 403}
         assert facts == {key: getattr(line, key) for key in facts}
         assert 0 < line.duration < 60  # type: ignore[attr-defined]
         for key, value in facts.items():

@@ -1,0 +1,188 @@
+"""Tenancy as an extension of Flask."""
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from flask import Flask, Response, current_app, got_request_exception, request
+
+from tenantkit.adapters.exchange import Exchange
+from tenantkit.adapters.flask.commands import make_commands
+from tenantkit.adapters.flask.guards import Guard
+from tenantkit.adapters.paths import Paths
+from tenantkit.adapters.problems import problem_of
+from tenantkit.adapters.wsgi import EXCHANGE_KEY, TenancyMiddleware
+from tenantkit.core.actor import Actor
+from tenantkit.core.scope import Scope, current
+from tenantkit.exceptions import ConfigurationError, TenantKitError
+from tenantkit.isolation import ScopedSession
+from tenantkit.kit import TenantKit
+from tenantkit.quotas import check_units
+from tenantkit.rbac import Ownership
+
+__all__ = ["Tenancy"]
+
+_EXTENSION: Final = "tenantkit"
+
+
+class Tenancy:
+    """
+    Runs a Flask application in the scope of each request's tenant.
+
+    Adds the WSGI middleware, the handler that turns errors into problem answers, and the commands of ``flask
+    tenantkit``. The request's session is committed before the answer is sent, and rolled back where the answer is an
+    error. One object may serve several applications, each with a kit of its own.
+
+    Args:
+        app: the application; or give it to :meth:`init_app`.
+        kit: the kit; or give it to :meth:`init_app`.
+        public: paths that need no token; see :class:`~tenantkit.adapters.paths.Paths`.
+        central: paths that need a token and have no tenant.
+        optional: paths that are in a scope where there is a token.
+        health: below it, ``/live`` and ``/ready`` answer the probes of an orchestrator.
+
+    Raises:
+        ConfigurationError: there is an application and no kit.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        kit: TenantKit | None = None,
+        *,
+        public: Collection[str] = (),
+        central: Collection[str] = (),
+        optional: Collection[str] = (),
+        health: str | None = None,
+    ) -> None:
+        self._paths = Paths(public=public, central=central, optional=optional, health=health)
+        self._kit = kit
+        self._asked: list[Callable[[TenantKit], object]] = []
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask, kit: TenantKit | None = None) -> None:
+        """
+        Run an application in the scope of each request's tenant.
+
+        Args:
+            app: the application; one that is mounted in another needs this, too.
+            kit: its kit, where it is not the one that the extension was made with.
+
+        Raises:
+            ConfigurationError: there is no kit, the application has one already, or a view asks for a permission or
+                meter that the kit does not know.
+        """
+        kit = kit or self._kit
+        if kit is None:
+            raise ConfigurationError("Tenancy needs a kit: Tenancy(app, kit), or tenancy.init_app(app, kit).")
+        if _EXTENSION in app.extensions:
+            raise ConfigurationError(f"The application {app.name!r} has tenancy already. Call init_app once.")
+        for is_known in self._asked:
+            is_known(kit)
+        self._kit = self._kit or kit
+        app.extensions[_EXTENSION] = kit
+        app.wsgi_app = TenancyMiddleware(app.wsgi_app, kit, self._paths)  # type: ignore[method-assign]  # as Flask says
+        app.register_error_handler(TenantKitError, _answer)
+        app.before_request(_tell_route)
+        got_request_exception.connect(_remember_error, app)
+        app.cli.add_command(make_commands(kit))
+
+    @property
+    def session(self) -> ScopedSession:
+        """The request's session, which is committed before the answer is sent."""
+        return _kit().session()
+
+    @property
+    def scope(self) -> Scope:
+        """The request's scope."""
+        return current()
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who asks, also on central paths; None where nobody is known."""
+        return _exchange().actor
+
+    def requires(self, permission: str) -> Guard:
+        """
+        Return a guard that refuses with 403 unless the actor's roles grant a permission.
+
+        Raises:
+            ConfigurationError: the permission is not declared in the matrix; raised by :meth:`init_app` where the kit
+                is not known before.
+        """
+        self._ask(lambda kit: kit.roles.check_declared(permission))
+        return Guard(lambda: _kit().roles.require(current(), permission))
+
+    def consumes(self, meter: str, units: int = 1) -> Guard:
+        """
+        Return a guard that counts units, and refuses with 402 at the plan's limit.
+
+        The units are counted in the request's transaction: a request that fails counts nothing.
+
+        Raises:
+            ConfigurationError: the meter is unknown, or the units are no whole number from 1 up.
+        """
+        check_units(units)
+        self._ask(lambda kit: kit.plans.check_meter(meter))
+        return Guard(lambda: _kit().quotas.consume(meter, units))
+
+    def owns(self, model: type[Any], *, by: str, key: str, unless: str | None = None) -> Guard:
+        """
+        Return a guard that refuses with 403 unless the row that the path names is the actor's.
+
+        A row that the tenant does not have is a 404. The session knows the row from then on: ``session.get`` of it
+        costs nothing more.
+
+        Args:
+            model: the class of the row.
+            by: its attribute that holds the owner's user id.
+            key: the path parameter that holds the primary key.
+            unless: a permission that stands in for owning.
+
+        Raises:
+            ConfigurationError: the class has no such attribute, or the permission is not declared.
+        """
+        if unless is not None:
+            self._ask(lambda kit: kit.roles.check_declared(unless))
+        ownership = Ownership(model, by, unless)
+        return Guard(lambda: _kit().require_owner(ownership, str((request.view_args or {})[key])))
+
+    def requires_workspace(self) -> Guard:
+        """Return a guard that refuses with 400 unless the token names a workspace."""
+        return Guard(lambda: _kit().require_workspace())
+
+    def _ask(self, is_known: Callable[[TenantKit], object]) -> None:
+        """Let each kit be asked whether it knows what a view needs: now, or when it comes."""
+        if self._kit is not None:
+            is_known(self._kit)
+        self._asked.append(is_known)
+
+
+def _kit() -> TenantKit:
+    kit: TenantKit = current_app.extensions[_EXTENSION]
+    return kit
+
+
+def _exchange() -> Exchange:
+    exchange: Exchange = request.environ[EXCHANGE_KEY]
+    return exchange
+
+
+def _answer(error: Exception) -> Response:
+    if not isinstance(error, TenantKitError):  # Flask's handlers take any; this one is registered for ours
+        raise error
+    _exchange().error = error
+    problem = problem_of(error)
+    return Response(problem.body, status=problem.status, headers=list(problem.headers))
+
+
+def _tell_route() -> None:
+    if request.url_rule is not None and EXCHANGE_KEY in request.environ:
+        _exchange().route = f"{request.root_path.rstrip('/')}{request.url_rule.rule}"
+
+
+def _remember_error(_sender: Flask, exception: Exception, **_further: Any) -> None:
+    if EXCHANGE_KEY in request.environ:
+        _exchange().error = exception

@@ -1,0 +1,82 @@
+"""What the frameworks' own commands offer: tables, tenants, members, tokens, health and the doctor's findings."""
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import create_engine
+from sqlalchemy.exc import IntegrityError
+
+from tenantkit.core.actor import Actor
+from tenantkit.exceptions import ConfigurationError
+from tenantkit.isolation.doctor import examine
+from tenantkit.kit import TenantKit
+
+__all__ = ["add_member", "create_tables", "create_tenant", "diagnose", "issue_token"]
+
+_WHY = "a command of the application"
+_WHO = Actor.system("command line")
+
+
+def create_tables(kit: TenantKit) -> str:
+    """Create what is missing of the tables."""
+    kit.create_tables()
+    return "All tables are there."
+
+
+def create_tenant(kit: TenantKit, slug: str, *, name: str = "", plan: str = "default") -> str:
+    """
+    Create a tenant.
+
+    Raises:
+        ConfigurationError: the slug is taken or none, or there is no such plan.
+    """
+    try:
+        with kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
+            tenant = kit.directory.create_tenant(session, slug, name=name, plan=plan)
+            session.commit()
+    except IntegrityError as error:
+        raise ConfigurationError(f"There is a tenant {slug!r} already. Choose another slug.") from error
+    return f"Created the tenant {tenant.slug!r} with the id {tenant.id}."
+
+
+def add_member(kit: TenantKit, slug: str, user_id: str, roles: Iterable[str]) -> str:
+    """
+    Make a user a member of a tenant.
+
+    Raises:
+        ConfigurationError: there is no such role, or the user is a member already.
+        UnknownTenant: there is no such tenant.
+    """
+    held = sorted(roles)
+    try:
+        with kit.scope(slug, actor=_WHO) as scope, kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
+            kit.directory.add_member(session, scope.tenant, user_id, held)
+            session.commit()
+    except IntegrityError as error:
+        raise ConfigurationError(f"{user_id!r} is a member of {slug!r} already.") from error
+    return f"{user_id!r} is a member of {slug!r} as {', '.join(held)}."
+
+
+def issue_token(kit: TenantKit, slug: str, user_id: str) -> str:
+    """
+    Return an access token of a user in a tenant, as for trying the application by hand.
+
+    Raises:
+        UnknownTenant: there is no such tenant.
+    """
+    with kit.scope(slug, actor=_WHO) as scope:
+        return kit.tokens.issue(user_id, scope.tenant)
+
+
+def diagnose(kit: TenantKit) -> Iterator[str]:
+    """Yield what `tenantkit doctor` finds in the database, as lines, and in the last one how much it is."""
+    engine = create_engine(kit.settings.database_url.get_secret_value())
+    try:
+        with engine.connect() as connection:
+            found = examine(connection, kit.policies, with_policies=kit.settings.policies)
+    finally:
+        engine.dispose()
+    for one in found:
+        yield f"{one.severity} {one.code} {one.object}: {one.why}"
+        yield from (f"    {statement};" for statement in one.cure)
+    errors = sum(one.severity == "error" for one in found)
+    yield f"{errors} errors, {len(found) - errors} warnings."
