@@ -1,7 +1,7 @@
 """
 Import what one extra brings and run a little of it, in an environment that holds the wheel and that extra alone.
 
-`nox -s extras` runs it: python smoke.py core|alembic|asyncio|postgres|mariadb|fastapi|cli|demo|test|all
+`nox -s extras` runs it: python smoke.py core|alembic|asyncio|postgres|mariadb|fastapi|flask|redis|cli|demo|test|all
 """
 
 import asyncio
@@ -133,16 +133,12 @@ def mariadb(_folder):
 
 def fastapi(folder):
     """Ask an application over ASGI, without a token and with one."""
-    print(imported({"adapters"}), "modules")
+    print(imported({"adapters"}, skipping=other_frameworks("fastapi")), "modules")
     from fastapi import FastAPI
 
     from tenantkit.adapters.fastapi import Tenancy
 
-    kit = kit_on(folder)
-    with kit.unscoped_session(reason="smoke run", actor="test") as session:
-        tenant = kit.directory.create_tenant(session, "ours")
-        kit.directory.add_member(session, tenant, "someone", ["reader"])
-        session.commit()
+    kit, tenant = kit_with_a_member(folder)
     app = FastAPI()
     tenancy = Tenancy(app, kit)
 
@@ -155,6 +151,54 @@ def fastapi(folder):
     check(ask(app, [(b"authorization", f"Bearer {token}".encode())])[0] == 200, "a member is served")
     check("401" in app.openapi()["paths"]["/notes"]["get"]["responses"], "the refusals are documented")
     asyncio.run(kit.adispose())
+
+
+def flask(folder):
+    """Ask an application by Flask's own client, without a token and with one."""
+    print(imported({"adapters"}, skipping=other_frameworks("flask")), "modules")
+    from flask import Flask
+
+    from tenantkit.adapters.flask import Tenancy
+
+    kit, tenant = kit_with_a_member(folder)
+    app = Flask("smoke")
+    tenancy = Tenancy(app, kit)
+
+    @app.get("/notes")
+    @tenancy.requires("notes:read")
+    def notes():
+        return list(tenancy.session.scalars(select(Note.text)))
+
+    client, token = app.test_client(), kit.tokens.issue("someone", tenant)
+    check(client.get("/notes").status_code == 401, "a request without a token is refused")
+    answer = client.get("/notes", headers={"Authorization": f"Bearer {token}"})
+    check((answer.status_code, answer.json) == (200, []), "a member is served")
+    kit.dispose()
+
+
+def redis(folder):
+    """Ask a server that is not there for a sign of life."""
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/smoke.db", token_secret=SECRET, redis_url="redis://127.0.0.1:1/0"
+    )
+    kit = TenantKit(settings, metadata=Base.metadata, resolve=agree(TokenClaim("org")))
+    check(kit.check_health().checks == {"database": True, "redis": False}, "what does not answer is named")
+    kit.dispose()
+
+
+def other_frameworks(wanted):
+    """The adapters that need another framework than the wanted one."""
+    return {f"tenantkit.adapters.{name}" for name in ("django", "fastapi", "flask") if name != wanted}
+
+
+def kit_with_a_member(folder):
+    """A kit over a new SQLite file, and its one tenant, which has one member."""
+    kit = kit_on(folder)
+    with kit.unscoped_session(reason="smoke run", actor="test") as session:
+        tenant = kit.directory.create_tenant(session, "ours")
+        kit.directory.add_member(session, tenant, "someone", ["reader"])
+        session.commit()
+    return kit, tenant
 
 
 def ask(app, headers):
@@ -227,10 +271,12 @@ RUNS = {
     "asyncio": [core, asyncio_],
     "postgres": [core, postgres],
     "fastapi": [core, asyncio_, fastapi],
+    "flask": [core, flask],
+    "redis": [core, redis],
     "cli": [core, cli],
     "demo": [core, asyncio_, postgres, fastapi, cli, demo],
     "test": [core, test],
-    "all": [core, asyncio_, postgres, fastapi, cli, demo, test],
+    "all": [core, asyncio_, postgres, fastapi, flask, redis, cli, demo, test],
 }
 
 

@@ -8,7 +8,7 @@ however the request ends.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from http import HTTPStatus
 from typing import Any, Final
@@ -163,6 +163,16 @@ class _Connection:
         """End the request when the server is done with it, or its client has gone."""
         self._context.run(self._close, body, is_complete, error)
 
+    def forget(self, body: Iterable[bytes]) -> None:
+        """Give back what the request holds, where nobody ends it."""
+        self._context.run(self._forget, body)
+
+    def _forget(self, body: Iterable[bytes]) -> None:
+        try:
+            _close(body)
+        finally:
+            self._abandon()
+
     def _close(self, body: Iterable[bytes], is_complete: bool, error: BaseException | None) -> None:  # noqa: FBT001
         try:
             _close(body)
@@ -188,10 +198,14 @@ class _Connection:
 
     def _end(self, *, commit: bool) -> None:
         exchange = self._exchange
-        for session in exchange.kit.opened(exchange.scope) if exchange.scope is not None else ():
+        if exchange.scope is None:
+            return
+        for session in exchange.kit.opened(exchange.scope):
             if not isinstance(session, Session):
+                with suppress(ConfigurationError):  # it says this too, in the words of a script
+                    exchange.kit.release(exchange.scope)
                 raise ConfigurationError(
-                    "A WSGI application works with kit.session(), not with an AsyncSession."
+                    "A WSGI application works with kit.session(): nothing here can wait for an AsyncSession."
                 )
             if session.in_transaction():
                 (session.commit if commit else session.rollback)()
@@ -238,6 +252,12 @@ class _Body:
         if not self._is_closed:
             self._is_closed = True
             self._connection.close(self._body, is_complete=self._is_complete, error=self._error)
+
+    def __del__(self) -> None:
+        # a server has to close a body (PEP 3333); a test's client may forget, and must not keep a connection
+        if not self._is_closed:
+            self._is_closed = True
+            self._connection.forget(self._body)
 
 
 def _ignore(_written: bytes) -> None:

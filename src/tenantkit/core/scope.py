@@ -5,8 +5,7 @@ A scope is entered and left by token. Leaving checks that one leaves one's own s
 exit is an error where it happens and not a leak somewhere else.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -144,15 +143,19 @@ class enter:  # noqa: N801 - reads as a verb: `with enter(scope):`
         self._token = None
 
 
-@contextmanager
-def outside() -> Iterator[None]:
+class outside:  # noqa: N801 - reads as a word of the sentence: `with outside():`
     """
     Run a ``with`` block in no scope, whatever scope the context was copied from.
 
     .. versionadded:: 0.1
     """
-    token = _scope.set(None)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _scope.set(None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _scope.reset(self._token)

@@ -51,8 +51,8 @@ def examine(checks: Mapping[str, Callable[[], object]]) -> Health:
     for name, check in checks.items():
         try:
             check()
-        except Exception:  # whatever a driver raises, it does not answer
-            logger.exception("%s does not answer", name)
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, it does not answer
+            logger.warning("%s does not answer: %s: %s", name, type(error).__name__, error)
             found[name] = False
         else:
             found[name] = True
