@@ -33,7 +33,7 @@ napoleon_use_ivar = True  # attributes of dataclasses are described once, in the
 OTHERS = (
     "annotated_types collections contextlib datetime fastapi os pathlib psycopg pydantic pydantic_settings"
 )
-OTHERS += " sqlalchemy starlette types typing uuid"
+OTHERS += " _pytest flask sqlalchemy starlette types typing uuid"
 nitpick_ignore_regex = [
     (r"py:.*", rf"(?:{'|'.join(OTHERS.split())})\..*"),
     (r"py:.*", rf"(?:{'|'.join(dir(builtins))})(?:\[.*)?"),
@@ -41,10 +41,11 @@ nitpick_ignore_regex = [
     # in signatures, as SQLAlchemy spells them or where an import is for type checking only
     (
         r"py:class",
-        r"_\w+|JoinTransactionMode|OrmExecuteOptionsParameter|Query|Tracer|AsyncEngine|AsyncSession",
+        r"_\w+|JoinTransactionMode|OrmExecuteOptionsParameter|Query|Tracer|Histogram|Office|AsyncEngine|AsyncSession",
     ),
     # types of private fields and of what SQLAlchemy's hooks exchange; they may change in any version
     (r"py:class", r"tenantkit\.isolation\.(?:registry|vouch)\.(?:Entry|Stamp|_Raw)"),
+    (r"py:class", r"tenantkit\.testing\.contracts\.world\.\w+"),
     (r"py:class", r"tenantkit\.testing\.services\.(?:processes\.Stay|databases\.Admin)"),
     (r"py:attr", r"public"),  # a class attribute without a docstring of its own
 ]

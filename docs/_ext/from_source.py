@@ -1,8 +1,8 @@
 """
 What the pages take from the source at build time, so that it cannot differ from it.
 
-``error_catalogue`` and ``settings_table`` write MyST text; the build puts it where a page says ``<!-- errors -->`` or
-``<!-- settings -->``. Nothing of Sphinx is needed before ``setup``, so tests can call them without it.
+The writers below return MyST text; the build puts it where a page has the marker of one, such as ``<!-- errors -->``.
+Nothing of Sphinx is needed before ``setup``, so tests can call them without it.
 """  # noqa: INP001 - loaded by conf.py from this folder
 
 import inspect
@@ -10,11 +10,25 @@ import re
 from typing import Any
 
 from tenantkit import exceptions
+from tenantkit.adapters import fastapi, flask
 from tenantkit.adapters.problems import problem_of
 from tenantkit.core.settings import Settings
 from tenantkit.exceptions import RowNotFound, TenantKitError
+from tenantkit.testing.contracts import AdapterContract, BackgroundTaskPromises, WebSocketPromises
 
-__all__ = ["error_catalogue", "errors", "setting_meanings", "settings_table", "setup"]
+__all__ = [
+    "error_catalogue",
+    "errors",
+    "nouns",
+    "nouns_table",
+    "promises",
+    "setting_meanings",
+    "settings_table",
+    "setup",
+]
+
+
+ADAPTERS: dict[str, type] = {"FastAPI": fastapi.Tenancy, "Flask": flask.Tenancy}
 
 
 def errors() -> list[type[TenantKitError]]:
@@ -87,8 +101,61 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def nouns() -> dict[str, dict[str, str]]:
+    """Return how each adapter spells each of its nouns, by noun and adapter."""
+    found: dict[str, dict[str, str]] = {}
+    for adapter, tenancy in ADAPTERS.items():
+        for name, member in inspect.getmembers(tenancy):
+            if name.startswith("_") or name == "init_app":
+                continue
+            noun = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+            owner = "Tenancy" if name[0].isupper() else "tenancy"
+            taken = _taken(member) if inspect.isfunction(member) else ""
+            found.setdefault(noun, {})[adapter] = f"{owner}.{name}{taken}"
+    return found
+
+
+def _taken(method: Any) -> str:
+    """Return the parameters of a method, without their types."""
+    signature = inspect.signature(method)
+    bare = [one.replace(annotation=one.empty) for name, one in signature.parameters.items() if name != "self"]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+
+
+def nouns_table() -> str:
+    """Return a table of the nouns, one column for each adapter."""
+    lines = ["| noun | " + " | ".join(ADAPTERS) + " |", "|---" * (len(ADAPTERS) + 1) + "|"]
+    for noun, spelled in sorted(nouns().items()):
+        cells = [f"`{spelled[adapter]}`" if adapter in spelled else "-" for adapter in ADAPTERS]
+        lines.append(
+            f"| {noun.replace('_', ' ')} | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        )
+    return "\n".join(lines)
+
+
+def promises() -> str:
+    """Return what the contract of adapters promises, each promise in its own words."""
+    kinds = (*AdapterContract.__mro__[1:-1], BackgroundTaskPromises, WebSocketPromises)
+    lines = []
+    for kind in kinds:
+        about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].partition(";")[0].rstrip(".")
+        lines.append(f"\n### {about}\n")
+        for name, test in vars(kind).items():
+            if name.startswith("test_"):
+                said = " ".join(inspect.cleandoc(test.__doc__ or "").split())
+                words = name.removeprefix("test_").replace("_", " ")
+                lines.append(f"{words[0].upper()}{words[1:]}\n: {said}\n")
+    return "\n".join(lines)
+
+
 def _fill_in(_app: Any, _page: str, source: list[str]) -> None:
-    for marker, write in (("<!-- errors -->", error_catalogue), ("<!-- settings -->", settings_table)):
+    markers = {
+        "<!-- errors -->": error_catalogue,
+        "<!-- settings -->": settings_table,
+        "<!-- nouns -->": nouns_table,
+        "<!-- promises -->": promises,
+    }
+    for marker, write in markers.items():
         if marker in source[0]:
             source[0] = source[0].replace(marker, write())
 

@@ -255,11 +255,12 @@ def test_example_tests_pass(tmp_path):
 
 
 def test_no_example_is_forgotten():
-    """Each example is run by a test above."""
+    """Each example is run by a test above; an adapter, by the contract of adapters."""
     files = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")}
     assert files == {
         "first_steps.py",
         "first_tenants.py",
+        "litestar_adapter.py",
         "recipe_and_scope.py",
         "test_with_real_servers.py",
     }

@@ -45,7 +45,7 @@ FLOORS = [
     {"cli"},
 ]
 SHELVES = ["model", "rules", "tables", "statements", "store"]
-SHARED_ADAPTERS = {"problems", "asgi", "wsgi", "seats"}
+SHARED_ADAPTERS = {"answers", "asgi", "exchange", "operations", "paths", "problems", "seats", "wsgi"}
 USES_THE_FACE = {"cli", "demo", "testing"}
 HEAVY = {
     "alembic",

@@ -21,9 +21,10 @@ from tenantkit.adapters.problems import problem_of
 from tenantkit.adapters.seats import Seat
 from tenantkit.core.scope import enter, outside
 from tenantkit.exceptions import TenantKitError
+from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
 
-__all__ = ["TenancyMiddleware"]
+__all__ = ["TenancyMiddleware", "in_thread", "session_of"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -89,6 +90,35 @@ class TenancyMiddleware:
         )
         exchange.status = answer.status
         await _send_answer(send, answer, exchange.headers)
+
+
+async def session_of(scope: MutableMapping[str, Any]) -> ScopedSession:
+    """
+    Return the session of a request's scope, once a thread of the request may work with it.
+
+    A request waits for its turn on the event loop, where waiting costs no thread; a socket, which lasts, does not.
+
+    Raises:
+        ScopeRequired: the request is in no scope.
+
+    .. versionadded:: 0.1
+    """
+    exchange: Exchange = scope[EXCHANGE_KEY]
+    session = exchange.kit.session()
+    is_lasting = scope["type"] == "websocket"
+    if not is_lasting and not session.in_transaction():  # who waits must not hold a connection
+        await scope[SEAT_KEY].take()
+    return session
+
+
+async def in_thread(scope: MutableMapping[str, Any], work: Callable[..., object], *arguments: object) -> None:
+    """
+    Do what works with the session of a request's scope in a thread, once a thread of the request may.
+
+    .. versionadded:: 0.1
+    """
+    await session_of(scope)
+    await anyio.to_thread.run_sync(work, *arguments)
 
 
 async def _in_own_task(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:

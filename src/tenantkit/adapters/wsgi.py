@@ -3,7 +3,7 @@ The scope around a WSGI application: entered before it runs, left when its body 
 
 The session of the scope is committed when the application starts its answer, and rolled back where the answer is an
 error, so a commit that fails is a 5xx and not a 200. What the body writes while it is sent is committed when it is
-closed. A request has a context of its own (:mod:`contextvars`): nothing of it is left in the thread of the server,
+closed. A request has a context (``contextvars``) of its own: nothing of it is left in the thread of the server,
 however the request ends.
 """
 
@@ -237,14 +237,19 @@ class _Body:
             part = self._connection.next_part(self._parts)
         except StopIteration:
             self._is_complete = True
+            if (replacement := self._replaced()) is not None:
+                return replacement
             raise
         except BaseException as error:
             self._error = error
             raise
+        return self._replaced() or part
+
+    def _replaced(self) -> bytes | None:
+        """Return what is sent instead of everything that the application would have said."""
         replacement = self._connection.late_replacement()
-        if replacement is None:
-            return part
-        self._parts = iter(())
+        if replacement is not None:
+            self._parts = iter(())
         return replacement
 
     def close(self) -> None:

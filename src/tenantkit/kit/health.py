@@ -35,7 +35,7 @@ class Health:
 
     @property
     def status(self) -> int:
-        """The HTTP status that says so: 200, or 503."""
+        """200 where everything answered, else 503."""
         return 200 if self.is_ready else 503
 
     @property

@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tenantkit import Tenant, TenantKit
+    from tenantkit.testing.contracts import AdapterContract
     from tenantkit.testing.contracts.world import Office
     from tenantkit.testing.probe.matrix import LeakFinding, Probe
     from tenantkit.testing.probe.subjects import Subject
@@ -245,7 +246,8 @@ def adapter_office(
     """Serve the application of a class that is derived from :class:`~tenantkit.testing.contracts.AdapterContract`."""
     from tenantkit.testing.contracts.adapter import open_office  # noqa: PLC0415
 
-    contract = request.cls()
+    kind: type[AdapterContract] = request.cls  # type: ignore[assignment]  # who derives from it has one
+    contract = kind()
     if request.param not in contract.databases:
         pytest.skip(f"this adapter is not run on {request.param}")
     with open_office(contract, request.param, tmp_path_factory.mktemp("contract")) as office:

@@ -64,7 +64,8 @@ def serve_wsgi(app: Any, *, threads: int = 8) -> Iterator[int]:
     .. versionadded:: 0.1
     """
     try:
-        from waitress import create_server, wasyncore  # noqa: PLC0415
+        from waitress import wasyncore  # noqa: PLC0415
+        from waitress.server import create_server  # noqa: PLC0415
     except ImportError as error:
         raise DependencyMissing("serve_wsgi() needs waitress: pip install waitress.") from error
     served: dict[int, Any] = {}

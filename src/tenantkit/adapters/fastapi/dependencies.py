@@ -1,14 +1,12 @@
 """The nouns of tenancy as FastAPI's dependencies."""
 
-from collections.abc import Callable
 from typing import Annotated
 
-import anyio.to_thread
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenantkit.adapters.asgi import EXCHANGE_KEY, SEAT_KEY
+from tenantkit.adapters.asgi import EXCHANGE_KEY, in_thread, session_of
 from tenantkit.adapters.exchange import Exchange
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
@@ -46,11 +44,7 @@ async def _scope() -> Scope:
 
 
 async def _session(request: HTTPConnection) -> ScopedSession:
-    session = _kit(request).session()
-    is_lasting = request.scope["type"] == "websocket"
-    if not is_lasting and not session.in_transaction():  # who waits must not hold a connection
-        await request.scope[SEAT_KEY].take()
-    return session
+    return await session_of(request.scope)
 
 
 async def _async_session(request: HTTPConnection) -> AsyncSession:
@@ -61,11 +55,6 @@ ActorDep = Annotated[Actor | None, Depends(_actor)]
 ScopeDep = Annotated[Scope, Depends(_scope)]
 SessionDep = Annotated[ScopedSession, Depends(_session)]
 AsyncSessionDep = Annotated[AsyncSession, Depends(_async_session)]
-
-
-async def _in_thread(request: HTTPConnection, work: Callable[..., object], *arguments: object) -> None:
-    await _session(request)
-    await anyio.to_thread.run_sync(work, *arguments)
 
 
 class Check:
@@ -109,7 +98,7 @@ class ConsumesInThread(_Consumes):
 
     async def __call__(self, request: HTTPConnection) -> None:
         """Refuse at the plan's limit."""
-        await _in_thread(request, _kit(request).quotas.consume, self.meter, self.units)
+        await in_thread(request.scope, _kit(request).quotas.consume, self.meter, self.units)
 
 
 class ConsumesInLoop(_Consumes):
@@ -133,7 +122,7 @@ class OwnsInThread(_Owns):
     async def __call__(self, request: HTTPConnection) -> None:
         """Refuse unless they are the same."""
         key = str(request.path_params[self.key])
-        await _in_thread(request, _kit(request).require_owner, self.ownership, key)
+        await in_thread(request.scope, _kit(request).require_owner, self.ownership, key)
 
 
 class OwnsInLoop(_Owns):

@@ -35,7 +35,7 @@ class AdapterContract(
     What every adapter promises, against a real application on a real server and a real database.
 
     Derive from it in a test module, as ``class TestMyAdapter(AdapterContract)``, and say how the contract's
-    application (:mod:`tenantkit.testing.contracts.application`) is built with the adapter. Derive it from
+    application (``tenantkit.testing.contracts.application``) is built with the adapter. Derive it from
     :class:`BackgroundTaskPromises` and :class:`WebSocketPromises`, too, where the framework has such.
 
     Attributes:
