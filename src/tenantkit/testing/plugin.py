@@ -246,8 +246,8 @@ def adapter_office(
     """Serve the application of a class that is derived from :class:`~tenantkit.testing.contracts.AdapterContract`."""
     from tenantkit.testing.contracts.adapter import open_office  # noqa: PLC0415
 
-    kind: type[AdapterContract] = request.cls  # type: ignore[assignment]  # who derives from it has one
-    contract = kind()
+    kind: Any = request.cls
+    contract: AdapterContract = kind()
     if request.param not in contract.databases:
         pytest.skip(f"this adapter is not run on {request.param}")
     with open_office(contract, request.param, tmp_path_factory.mktemp("contract")) as office:

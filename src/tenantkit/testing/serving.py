@@ -10,7 +10,7 @@ from tenantkit.exceptions import DependencyMissing
 
 __all__ = ["serve_asgi", "serve_wsgi"]
 
-_PATIENCE = 30.0  # seconds
+_PATIENCE = 30  # seconds
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def serve_asgi(app: Any) -> Iterator[int]:
     thread.start()
     try:
         if not ready.wait(timeout=_PATIENCE):
-            raise RuntimeError(f"The server did not start within {_PATIENCE:.0f} seconds; its log says why.")
+            raise RuntimeError(f"The server did not start within {_PATIENCE} seconds; its log says why.")
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
@@ -69,7 +69,7 @@ def serve_wsgi(app: Any, *, threads: int = 8) -> Iterator[int]:
     except ImportError as error:
         raise DependencyMissing("serve_wsgi() needs waitress: pip install waitress.") from error
     served: dict[int, Any] = {}
-    server = create_server(app, map=served, host="127.0.0.1", port=0, threads=threads)
+    server: Any = create_server(app, map=served, host="127.0.0.1", port=0, threads=threads)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
