@@ -19,6 +19,7 @@ from tenantkit.testing.contracts.permissions import PermissionPromises
 from tenantkit.testing.contracts.telling import TellingPromises
 from tenantkit.testing.contracts.transactions import TransactionPromises
 from tenantkit.testing.contracts.whose import WhosePromises
+from tenantkit.testing.contracts.wire import WirePromises
 from tenantkit.testing.contracts.world import Endings, Office, World
 from tenantkit.testing.services import find_postgres
 from tenantkit.testing.serving import serve_asgi, serve_wsgi
@@ -29,7 +30,7 @@ SECRET = "a secret of the contract, long enough for HS256"  # noqa: S105 - of te
 
 
 class AdapterContract(
-    WhosePromises, TransactionPromises, PermissionPromises, AfterwardsPromises, TellingPromises
+    WhosePromises, TransactionPromises, PermissionPromises, AfterwardsPromises, TellingPromises, WirePromises
 ):
     """
     What every adapter promises, against a real application on a real server and a real database.

@@ -204,7 +204,7 @@ def _write(kit: TenantKit, session: Session, name: str) -> Reply:
 
 
 def _show(_kit: TenantKit, session: Session, document_id: str) -> Reply:
-    document = session.get(Document, int(document_id))
+    document = session.get(Document, int(document_id)) if document_id.isdecimal() else None
     if document is None:
         raise RowNotFound(f"There is no document {document_id}.")
     return Reply(content={"name": document.name})
