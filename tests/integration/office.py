@@ -61,7 +61,7 @@ class Place:
     policies: bool = False
 
 
-def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, **settings):
+def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, checks=None, **settings):
     """Return a kit of the office on a database."""
     given = {"database_url": place.url, "owner_database_url": place.owner_url, "token_secret": SECRET}
     given["policies"] = place.policies
@@ -75,6 +75,7 @@ def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, 
         ),
         plans=Plans(Plan("default"), Plan("trial", {"documents": LIMIT}, UPGRADE), meters=["pages"]),
         clock=clock,
+        checks=checks,
         engine_options=engine_options,
     )
 

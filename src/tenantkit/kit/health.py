@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from tenantkit.exceptions import DependencyMissing
+from tenantkit.exceptions import ConfigurationError, DependencyMissing
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -72,11 +72,22 @@ def ping_database(engine: Engine) -> None:
 
 
 def connect_redis(url: str) -> "Redis":
-    """Return a client, which connects at first use."""
+    """
+    Return a client, which connects at first use.
+
+    Raises:
+        ConfigurationError: the URL is none of a Redis server.
+        DependencyMissing: redis is not installed.
+    """
     try:
         from redis import Redis  # noqa: PLC0415 - only where the settings name a server
     except ImportError as error:
         raise DependencyMissing(
             "redis_url is set and redis is not installed: pip install 'tenantkit[redis]'."
         ) from error
-    return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+    try:
+        return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+    except ValueError:
+        raise ConfigurationError(
+            "redis_url is no URL of a Redis server, such as redis://localhost:6379/0."
+        ) from None
