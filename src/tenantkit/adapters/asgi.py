@@ -76,7 +76,10 @@ class TenancyMiddleware:
                 await self._tell_health(kind, exchange, send)
             else:
                 connection = _Connection(exchange, scope, send)
-                await _in_own_task(connection.serve, self._app, receive)
+                if exchange.is_public:
+                    await connection.run(self._app, receive)
+                else:
+                    await _in_own_task(connection.serve, self._app, receive)
         finally:
             exchange.route = exchange.route or _route(scope)
             exchange.end()
@@ -159,6 +162,10 @@ class _Connection:
         except TenantKitError as error:
             await self._replace(error)
             return
+        await self.run(app, receive)
+
+    async def run(self, app: ASGIApp, receive: Receive) -> None:
+        """Run the application in the scope of the request, or in none."""
         scope = self._exchange.scope
         # servers hand the context of a connection's last request on to its next one
         with enter(scope) if scope is not None else outside():
@@ -176,8 +183,8 @@ class _Connection:
             await self._fail(error)
         finally:
             try:
-                with anyio.CancelScope(shield=True):  # who is cut off still gives back what it holds
-                    if self._exchange.scope is not None:
+                if self._exchange.scope is not None and self._exchange.scope.held:
+                    with anyio.CancelScope(shield=True):  # who is cut off still gives back what it holds
                         await self._kit.arelease(self._exchange.scope)
             finally:
                 self._seat.leave()
@@ -242,8 +249,11 @@ class _Connection:
 
     async def _end(self, *, commit: bool) -> None:
         scope = self._exchange.scope
+        sessions = self._kit.opened(scope) if scope is not None else ()
+        if not sessions:
+            return
         with anyio.CancelScope(shield=True):  # half an end would lose the connection
-            for session in self._kit.opened(scope) if scope is not None else ():
+            for session in sessions:
                 if isinstance(session, AsyncSession):
                     await (session.commit() if commit else session.rollback())
                 elif session.in_transaction():

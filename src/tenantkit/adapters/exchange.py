@@ -84,6 +84,11 @@ class Exchange:
         self._began = time.perf_counter()
 
     @property
+    def is_public(self) -> bool:
+        """Whether nothing has to be found out."""
+        return self._kind == "public"
+
+    @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """What every answer carries."""
         return (("x-request-id", self.request_id),)
