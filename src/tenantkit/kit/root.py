@@ -1,7 +1,6 @@
 """The composition root: builds the mechanisms from one Settings and wires them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, make_url
@@ -22,6 +21,7 @@ from tenantkit.isolation import (
 )
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
+from tenantkit.kit.once import once
 from tenantkit.kit.requests import Requests
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
@@ -108,13 +108,13 @@ class TenantKit(Requests):
 
     # engines --------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def engine(self) -> Engine:
         """The scoped engine."""
         url = self.settings.database_url.get_secret_value()
         return scope_engine(url, metadata=self._metadata, policies=self.settings.policies, **self._options)
 
-    @cached_property
+    @once
     def async_engine(self) -> AsyncEngine:
         """The scoped engine for asyncio; SQLite runs on aiosqlite."""
         url = self.settings.database_url.get_secret_value()
@@ -123,7 +123,7 @@ class TenantKit(Requests):
         policies = self.settings.policies
         return scope_async_engine(url, metadata=self._metadata, policies=policies, **self._options)
 
-    @cached_property
+    @once
     def owner_engine(self) -> Engine:
         """The engine of the role that owns the tables; not scoped."""
         url = self.settings.owner_database_url or self.settings.database_url
@@ -132,7 +132,7 @@ class TenantKit(Requests):
         prepare_sqlite(engine)
         return engine
 
-    @cached_property
+    @once
     def policies(self) -> Policies:
         """The row level security of the application's and the kit's tables; the owner always sees all of the kit's."""
         rules = self._options.get("rules", ())
