@@ -255,6 +255,7 @@ def test_scoped_engines_are_refused(tmp_path):
     run = Backfill.to_tenant(Note, 1).run(engine)
     with pytest.raises(ConfigurationError, match="owner"):
         next(run)
+    engine.dispose()
 
 
 def test_paths_go_over_all_columns_of_a_key():
@@ -292,6 +293,7 @@ def test_paths_go_over_all_columns_of_a_key():
     (told,) = Backfill.through(visits, "code").run(engine)
     with engine.connect() as connection:
         found = connection.execute(select(visits.c.id, visits.c.org_id).order_by(visits.c.id)).all()
+    engine.dispose()
     assert found == [(1, 1), (2, 2), (3, None)]
     assert told.left == 1
 
