@@ -297,10 +297,12 @@ def test_sql_for_a_dba(owner):
 
 def test_other_databases_are_refused_by_name():
     """SQLite has no such ways; the error says what to use."""
-    with create_engine("sqlite://").connect() as connection:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
         context = MigrationContext.configure(connection)
         with Operations.context(context) as op, pytest.raises(ConfigurationError, match="is sqlite"):
             op.drop_column_online("users", "org_id")
+    engine.dispose()
 
 
 @pytest.mark.parametrize("wrong", [{"lock_timeout": 0}, {"attempts": 0}, {"pause": -1}])
