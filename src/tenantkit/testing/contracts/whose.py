@@ -171,7 +171,7 @@ class WhosePromises:
             ("GET", "/whoami"),
             ("POST", "/answering/409"),
             ("POST", "/failing"),
-            ("POST", "/managed"),
+            ("POST", "/mounted/managed"),
             ("GET", "/misuse"),
             ("GET", "/stream/3/well"),
             ("GET", "/nowhere"),
