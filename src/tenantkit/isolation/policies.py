@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from sqlalchemy import CHAR, ClauseElement, Connection, MetaData, String, Table, and_
+from sqlalchemy import CHAR, Connection, MetaData, String, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from tenantkit.exceptions import ConfigurationError
+from tenantkit.isolation.conditions import plain_dialect, speller
 from tenantkit.isolation.elements import PARENT_PREFIX, ScopeBind, kinds_of
-from tenantkit.isolation.engine import scoped_class
 from tenantkit.isolation.entry import Entry
-from tenantkit.isolation.hooks import COVERED
 from tenantkit.isolation.local_settings import UNSCOPED, setting_of
 from tenantkit.isolation.registry import Registry
 from tenantkit.isolation.rules import RowRule
@@ -73,7 +72,7 @@ class TablePolicies:
     @property
     def name(self) -> str:
         """The table as SQL spells it, with the schema."""
-        quoting: IdentifierPreparer = _plain_dialect(PGDialect).identifier_preparer
+        quoting: IdentifierPreparer = plain_dialect(PGDialect).identifier_preparer
         return quoting.format_table(self.table)
 
     def create(self) -> list[str]:
@@ -133,6 +132,7 @@ class Policies:
         lifted = {rule.name for rule in known.rules if rule.liftable}
         self.registry = Registry(*several, rules=rules, lifted=lifted)
         self._open = frozenset(open_to_owner)
+        self._spell = _speller(self.registry)
 
     @cached_property
     def tables(self) -> tuple[TablePolicies, ...]:
@@ -194,51 +194,21 @@ class Policies:
             yield Policy(_UNSCOPED, "ALL", "CURRENT_USER", said, said)
 
     def _spelled(self, entry: Entry, criteria: Sequence[ColumnElement[bool]]) -> str:
-        dialect = _dialect(self.registry)
-        text = str(_Expression(entry.table, and_(*criteria)).compile(dialect=dialect)).replace("\n", "")
+        text = self._spell(entry.table, criteria)
         numbers = list(dict.fromkeys(_PARENT.findall(text)))  # numbered anew, whatever other tables there are
         return _PARENT.sub(lambda match: f"{PARENT_PREFIX}{numbers.index(match[0]) + 1}", text)
 
 
-class _Expression(ClauseElement):
-    """A condition on the rows of a table, as it stands outside of any statement."""
-
-    __visit_name__ = "policy_expression"
-
-    def __init__(self, table: Table, condition: ColumnElement[bool]) -> None:
-        self.table, self.condition = table, condition
-
-
-def _plain_dialect(kind: Any) -> Any:
-    """Return a dialect that spells SQL as it is read: no percent sign is doubled for a driver's parameters."""
-    return kind(paramstyle="named")
-
-
-def _dialect(registry: Registry) -> Any:
-    kind: Any = scoped_class(PGDialect)
-    dialect = _plain_dialect(kind)
-    dialect.tenantkit_registry = registry
+def _speller(registry: Registry) -> Any:
+    """Return what spells conditions whose values are read from settings."""
     rules = {bind.key: rule for rule, bind in registry.binds_by_name}
 
-    class PolicyCompiler(kind.statement_compiler):  # type: ignore[misc]
-        """The scoped compiler, which reads the values from settings instead of parameters."""
+    def setting(bind: ScopeBind, dialect: Any) -> str:
+        # the setting is cast, never the column, which would lose its index; '' is what a pooler leaves behind
+        kind = dialect.type_compiler_instance.process(bind.type)
+        texts = [one for one in kinds_of(bind.type) if isinstance(one, String)]
+        if texts:  # without a length, to which the setting would be cut in silence
+            kind = "BPCHAR" if isinstance(texts[0], CHAR) else "TEXT"
+        return f"(SELECT nullif(current_setting('{setting_of(rules[bind.key])}', true), '')::{kind})"
 
-        def visit_policy_expression(self, expression: _Expression, **kw: Any) -> str:
-            near = {expression.table}
-            self.stack.append({"correlate_froms": near, "asfrom_froms": near, COVERED: near})
-            text: str = self.process(expression.condition, **kw)
-            self.stack.pop()
-            return text
-
-        def visit_bindparam(self, bindparam: Any, **kw: Any) -> str:
-            if not isinstance(bindparam, ScopeBind):
-                return super().visit_bindparam(bindparam, **kw)  # type: ignore[no-any-return]
-            # the setting is cast, never the column, which would lose its index; '' is what a pooler leaves behind
-            kind = self.dialect.type_compiler_instance.process(bindparam.type)
-            texts = [one for one in kinds_of(bindparam.type) if isinstance(one, String)]
-            if texts:  # without a length, to which the setting would be cut in silence
-                kind = "BPCHAR" if isinstance(texts[0], CHAR) else "TEXT"
-            return f"(SELECT nullif(current_setting('{setting_of(rules[bindparam.key])}', true), '')::{kind})"
-
-    dialect.statement_compiler = PolicyCompiler
-    return dialect
+    return speller(PGDialect, registry, setting)
