@@ -1,0 +1,162 @@
+"""
+What a backend of Django's gets besides its compilers: cursors that refuse, and own calls that are let through.
+
+Django sets savepoints, reads the catalog and changes the schema through the same cursors as everybody. What it says so
+is let through; it reads no rows of models.
+"""
+
+from collections.abc import Iterable
+from functools import cache, wraps
+from typing import Any, Final
+
+from tenantkit.adapters.django.db.admission import AdmittingCursor, admitting
+from tenantkit.adapters.django.db.tenancy import Tenancy
+from tenantkit.adapters.django.db.writing import hidden_row_met
+
+__all__ = ["ScopedDatabase", "scoped_creation", "scoped_editor", "scoped_introspection", "scoped_operations"]
+
+_INTROSPECTION: Final = (
+    "get_catalog",
+    "get_constraints",
+    "get_primary_key_column",
+    "get_primary_key_columns",
+    "get_relations",
+    "get_sequences",
+    "get_table_description",
+    "get_table_list",
+    "table_names",
+)
+_OPERATIONS: Final = ("execute_sql_flush", "sql_flush")
+_CREATION: Final = (
+    "_clone_test_db",
+    "_create_test_db",
+    "_database_exists",
+    "_destroy_test_db",
+    "deserialize_db_from_string",
+    "serialize_db_to_string",
+)
+
+
+class ScopedDatabase:
+    """Mixed into a ``DatabaseWrapper``."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.tenancy = Tenancy(self)
+
+    def make_cursor(self, cursor: Any) -> Any:
+        """Return a cursor that takes scoped statements only."""
+        return AdmittingCursor(cursor, self)
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        """Return the same, which logs and counts statements, too."""
+        kind = type(super().make_debug_cursor(cursor))  # type: ignore[misc]
+        return _admitting(kind)(cursor, self)
+
+    def _savepoint(self, sid: str) -> None:
+        with self.tenancy.own_call():
+            super()._savepoint(sid)  # type: ignore[misc]
+
+    def _savepoint_commit(self, sid: str) -> None:
+        with self.tenancy.own_call():
+            super()._savepoint_commit(sid)  # type: ignore[misc]
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        with self.tenancy.own_call():
+            super()._savepoint_rollback(sid)  # type: ignore[misc]
+        self.tenancy.ended()
+
+    def _commit(self) -> None:
+        super()._commit()  # type: ignore[misc]
+        self.tenancy.ended()
+
+    def _rollback(self) -> None:
+        super()._rollback()  # type: ignore[misc]
+        self.tenancy.ended()
+
+    def _start_transaction_under_autocommit(self) -> None:
+        with self.tenancy.own_call():
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+
+    def check_constraints(self, table_names: Any = None) -> None:
+        """Check constraints, as Django does."""
+        with self.tenancy.own_call():
+            super().check_constraints(table_names)  # type: ignore[misc]
+
+    def disable_constraint_checking(self) -> bool:
+        """Disable constraint checking, as Django does."""
+        with self.tenancy.own_call():
+            return bool(super().disable_constraint_checking())  # type: ignore[misc]
+
+    def enable_constraint_checking(self) -> None:
+        """Enable constraint checking, as Django does."""
+        with self.tenancy.own_call():
+            super().enable_constraint_checking()  # type: ignore[misc]
+
+
+def _speaking(kind: type, names: Iterable[str]) -> type:
+    """Return a subclass of a class of Django's whose named methods may run SQL of their own."""
+    methods = {name: _own(getattr(kind, name)) for name in names if hasattr(kind, name)}
+    return type(f"Scoped{kind.__name__}", (kind,), {"__module__": __name__, **methods})
+
+
+def _own(method: Any) -> Any:
+    @wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        with self.connection.tenancy.own_call():
+            return method(self, *args, **options)
+
+    return call
+
+
+def scoped_introspection(kind: type) -> type:
+    """Return a class of introspection that may read the catalog."""
+    return _speaking(kind, _INTROSPECTION)
+
+
+def scoped_creation(kind: type) -> type:
+    """Return a class that may make databases for tests."""
+    return _speaking(kind, _CREATION)
+
+
+def scoped_operations(kind: type, compilers: str) -> type:
+    """Return a class of operations with the compilers of a module."""
+    scoped = _speaking(kind, _OPERATIONS)
+    scoped.compiler_module = compilers  # type: ignore[attr-defined]
+    scoped.fetch_returned_insert_columns = _returned  # type: ignore[attr-defined]
+    return scoped
+
+
+def _returned(_operations: Any, cursor: Any, _parameters: Any) -> Any:
+    """Return what an INSERT of one row returns; an upsert that meets a hidden row returns nothing."""
+    row = cursor.fetchone()
+    if row is None:
+        raise hidden_row_met()
+    return row
+
+
+def scoped_editor(kind: Any) -> Any:
+    """Return a class of schema editors; while one is open its connection migrates, data of all tenants too."""
+
+    class ScopedSchemaEditor(kind):  # type: ignore[misc]
+        """Changes the schema."""
+
+        def __enter__(self) -> Any:
+            self.connection.tenancy.schema_editors += 1
+            try:
+                return super().__enter__()
+            except BaseException:
+                self.connection.tenancy.schema_editors -= 1
+                raise
+
+        def __exit__(self, *failure: object) -> None:
+            try:
+                super().__exit__(*failure)
+            finally:
+                self.connection.tenancy.schema_editors -= 1
+                self.connection.tenancy.ended()
+
+    return ScopedSchemaEditor
+
+
+_admitting = cache(admitting)

@@ -1,0 +1,130 @@
+"""
+What Django's compiler may be asked to compile: Django's own expressions, and others where they write no SQL.
+
+As in SQLAlchemy's, refused is what holds SQL that a caller wrote: in it nothing can be scoped.
+"""
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from django.db.models.expressions import Func, RawSQL
+from django.db.models.sql.datastructures import BaseTable, Join
+from django.db.models.sql.where import ExtraWhere
+
+from tenantkit.exceptions import StatementRefused
+from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
+
+__all__ = ["RowFilter", "check_node", "check_source", "is_column_of"]
+
+_RAW: Final = (RawSQL, ExtraWhere)
+_COLUMN: Final = re.compile(r'"?(\w+)"?\."?\w+"?\Z')
+_OURS: Final = "tenantkit.adapters.django."
+_INSTEAD: Final = (
+    "Write it with expressions; or as text in the kit's session, with vouch(); or, for all tenants' rows, in unscoped()."
+)
+
+
+class RowFilter:
+    """A condition that scoping adds to a WHERE: text and parameters, ready."""
+
+    contains_aggregate = False
+    contains_over_clause = False
+
+    def __init__(self, sql: str, params: list[Any]) -> None:
+        self._sql, self._params = sql, params
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:  # noqa: ARG002 - as Django calls it
+        """Return the condition."""
+        return self._sql, self._params
+
+
+def check_node(node: Any, functions: frozenset[str], elements: tuple[type, ...]) -> None:
+    """
+    Refuse an expression that holds SQL of a caller's own.
+
+    Args:
+        node: what is to be compiled.
+        functions: names of SQL functions that may be called besides the built-in list.
+        elements: classes of the application's own expressions that may write SQL.
+
+    Raises:
+        StatementRefused: it is raw SQL, a function that is not on the list, or of a class that is not known.
+    """
+    kind = type(node)
+    verdict = _verdict(kind, elements)
+    if verdict is not None:
+        raise StatementRefused(verdict)
+    extra = getattr(node, "extra", None)
+    if extra and isinstance(node, Func):
+        _check_extra(node, extra, functions)
+    elif isinstance(node, Func) and not _is_known(kind):
+        _check_function(node.function, kind, functions)
+
+
+def is_column_of(node: Any, query: Any) -> bool:
+    """Whether a piece of raw SQL is a bare column of a table in the query's FROM, as prefetching writes it."""
+    found = _COLUMN.match(node.sql) if type(node) is RawSQL and not node.params else None
+    return found is not None and bool(query.alias_refcount.get(found[1]))
+
+
+@cache
+def _verdict(kind: type, elements: tuple[type, ...]) -> str | None:
+    """Return why no expression of a class may be compiled, or None."""
+    if issubclass(kind, _RAW):
+        return f"{kind.__name__} is raw SQL (RawSQL, raw(), extra()), which cannot be scoped. {_INSTEAD}"
+    if _is_known(kind) or issubclass(kind, elements):
+        return None
+    for ancestor in kind.__mro__:
+        if ancestor is object or _is_known(ancestor):
+            continue
+        own = sorted(name for name in vars(ancestor) if name.startswith("as_") or name in ("template", "arg_joiner"))
+        if own:
+            return (
+                f"{kind.__module__}.{kind.__qualname__} writes SQL of its own ({', '.join(own)}). If it shows no rows "
+                "but those it is given, name its class in TENANTKIT['ELEMENTS']."
+            )
+    if not any(_is_known(ancestor) and ancestor is not object for ancestor in kind.__mro__[1:]):
+        return f"{kind.__module__}.{kind.__qualname__} is no expression of Django, and cannot be scoped."
+    return None
+
+
+def _is_known(kind: type) -> bool:
+    return kind.__module__.startswith(("django.", _OURS))
+
+
+def _check_extra(node: Any, extra: dict[str, Any], functions: frozenset[str]) -> None:
+    for name in ("template", "arg_joiner"):
+        if name in extra:
+            raise StatementRefused(
+                f"{type(node).__name__} is given its {name} as SQL, in which nothing can be scoped. {_INSTEAD}"
+            )
+    template = node.template
+    for name, value in extra.items():
+        if name != "function" and isinstance(value, str) and f"%({name})s" in template:
+            raise StatementRefused(f"{type(node).__name__} is given {name!r} as SQL. {_INSTEAD}")
+    if "function" in extra or not _is_known(type(node)):
+        _check_function(extra.get("function", node.function), type(node), functions)
+
+
+def _check_function(name: object, kind: type, functions: frozenset[str]) -> None:
+    spelled = str(name).lower()
+    if spelled not in ALLOWED_FUNCTIONS and spelled not in functions:
+        raise StatementRefused(
+            f"{kind.__name__} calls the SQL function {str(name)!r}, of which it is not known what it reads. If it shows "
+            "no rows but those it is given, name it in TENANTKIT['FUNCTIONS']."
+        )
+
+
+def check_source(source: Any) -> None:
+    """
+    Refuse what stands in a FROM clause and is neither a table nor a join of one.
+
+    Raises:
+        StatementRefused: it is.
+    """
+    if type(source) not in (BaseTable, Join):
+        raise StatementRefused(
+            f"A FROM clause holds a {type(source).__module__}.{type(source).__qualname__}, which cannot be scoped. Use "
+            "models, relations, FilteredRelation and subqueries."
+        )

@@ -1,0 +1,1 @@
+"""A backend of Django whose every statement is scoped."""

@@ -1,0 +1,28 @@
+"""The compilers of SQLite, scoped."""
+
+from django.db.models.sql import compiler
+
+from tenantkit.adapters.django.db.reading import ScopedAggregate, ScopedSelect
+from tenantkit.adapters.django.db.writing import ScopedDelete, ScopedInsert, ScopedUpdate
+
+__all__ = ["SQLAggregateCompiler", "SQLCompiler", "SQLDeleteCompiler", "SQLInsertCompiler", "SQLUpdateCompiler"]
+
+
+class SQLCompiler(ScopedSelect, compiler.SQLCompiler):
+    """SELECT."""
+
+
+class SQLAggregateCompiler(ScopedAggregate, compiler.SQLAggregateCompiler):
+    """SELECT of aggregates over a subquery."""
+
+
+class SQLInsertCompiler(ScopedInsert, compiler.SQLInsertCompiler):
+    """INSERT."""
+
+
+class SQLUpdateCompiler(ScopedUpdate, compiler.SQLUpdateCompiler):
+    """UPDATE."""
+
+
+class SQLDeleteCompiler(ScopedDelete, compiler.SQLDeleteCompiler):
+    """DELETE."""
