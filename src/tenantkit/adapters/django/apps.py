@@ -1,6 +1,9 @@
 """The app: what a project's tenancy is made of, kept where Django keeps such things."""
 
+from typing import Any
+
 from django.apps import AppConfig, apps
+from django.core.signals import setting_changed
 from sqlalchemy import MetaData
 
 from tenantkit.adapters.django.configuration import Configuration
@@ -17,6 +20,15 @@ class TenantkitConfig(AppConfig):
     name = "tenantkit.adapters.django"
     label = "tenantkit"
     verbose_name = "Tenancy"
+
+    def ready(self) -> None:
+        """Read the settings again where a test overrides them."""
+        setting_changed.connect(self._read_again)
+
+    def _read_again(self, *, setting: str, **_further: Any) -> None:
+        if setting in ("TENANTKIT", "DATABASES", "INSTALLED_APPS"):
+            for made in ("configuration", "sights"):
+                vars(self).pop(made, None)
 
     @once
     def configuration(self) -> Configuration:

@@ -87,14 +87,11 @@ def _said(model: type[models.Model], declared: Mapping[str, Info]) -> Info:
     labels = {label.lower(): info for label, info in declared.items()}
     if meta.label_lower in labels:
         return labels[meta.label_lower]
+    of_parents = {ancestor for parent in meta.parents for ancestor in parent.__mro__}  # of tables of their own
     said: dict[str, Any] = {}
     for ancestor in reversed(model.__mro__):  # what several mixins say is said together
-        if ATTRIBUTE in vars(ancestor):
-            its_meta = getattr(ancestor, "_meta", None)  # a plain mixin has none
-            if ancestor is model or its_meta is None or its_meta.abstract:
-                said |= vars(ancestor)[ATTRIBUTE]
-            else:  # of the table of a parent
-                said = {}
+        if ancestor not in of_parents:
+            said |= vars(ancestor).get(ATTRIBUTE, {})
     return said or labels.get(meta.app_label, {})
 
 

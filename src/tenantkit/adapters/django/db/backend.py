@@ -74,10 +74,6 @@ class ScopedDatabase:
         super()._rollback()  # type: ignore[misc]
         self.tenancy.ended()
 
-    def _start_transaction_under_autocommit(self) -> None:
-        with self.tenancy.own_call():
-            super()._start_transaction_under_autocommit()  # type: ignore[misc]
-
     def check_constraints(self, table_names: Any = None) -> None:
         """Check constraints, as Django does."""
         with self.tenancy.own_call():

@@ -63,7 +63,7 @@ class ScopedUpdate(Scoping):
 
     def _check_stamps(self, sight: Sight, entry: Entry) -> None:
         stamps = {stamp.column.name: stamp for stamp in entry.stamps if stamp.is_strict}
-        for field, _, value in self.query.values:
+        for index, (field, model, value) in enumerate(self.query.values):
             stamp = stamps.get(field.column)
             if stamp is None or (isinstance(value, Col) and value.target.column == field.column):
                 continue
@@ -72,7 +72,11 @@ class ScopedUpdate(Scoping):
                     f"{stamp.column} is set to an expression, and what rule {stamp.rule.name!r} stamps never changes. "
                     "Leave it out."
                 )
-            _compare(field, value, stamp, self.connection.tenancy.value(sight, stamp.bind.key))
+            own = self.connection.tenancy.value(sight, stamp.bind.key)
+            if value is None:  # of an object that was never loaded
+                self.query.values[index] = (field, model, own)
+            else:
+                _compare(field, value, stamp, own)
 
     def _filters_of_links(self, links: Links) -> Iterator[RowFilter]:
         for index, (field, model, value) in enumerate(self.query.values):
@@ -268,7 +272,7 @@ def _compare(field: Any, value: Any, stamp: Stamp, own: object) -> None:
     if hasattr(value, "prepare_database_save"):
         value = value.prepare_database_save(field)
     target = field.target_field if field.remote_field is not None else field
-    if value is None or target.to_python(value) != own:
+    if target.to_python(value) != own:
         raise ForeignTenant(
             f"{stamp.column} was given {value!r}, which is not the value of rule {stamp.rule.name!r} in this scope. "
             "Leave the field out: it is stamped, and never changes."

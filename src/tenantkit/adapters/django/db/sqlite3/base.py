@@ -24,3 +24,7 @@ class DatabaseWrapper(ScopedDatabase, base.DatabaseWrapper):
     creation_class = scoped_creation(DatabaseCreation)
     introspection_class = scoped_introspection(DatabaseIntrospection)
     ops_class = scoped_operations(DatabaseOperations, "tenantkit.adapters.django.db.sqlite3.compiler")
+
+    def _start_transaction_under_autocommit(self) -> None:
+        with self.tenancy.own_call():
+            super()._start_transaction_under_autocommit()

@@ -1,0 +1,498 @@
+"""Ways that read rows of one model."""
+
+from django.core.paginator import Paginator
+from django.db import connection, models
+from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, Subquery, Sum, Value, Window
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat, Lower, RowNumber, TruncMonth
+from django.http import Http404
+from django.shortcuts import get_list_or_404, get_object_or_404
+
+from tenantkit.adapters.django.models import with_deleted
+from tenantkit.exceptions import StatementRefused, UndeclaredTable
+from tests.adapters.django.paths import path
+from tests.adapters.django.shop.models import (
+    Country, Document, Folder, Memo, Note, Person, Place, Restaurant, Sale, Stray, Summary, Tag, Template,
+)  # fmt: skip
+
+
+@path
+def all_rows(side):
+    return Document.objects.all()
+
+
+@path
+def all_rows_of_every_model(side):
+    models_ = (Person, Folder, Tag, Summary, Place, Template, Sale)
+    return [list(model.objects.all()) for model in models_]
+
+
+@path
+def base_manager(side):
+    return Document._base_manager.all()
+
+
+@path
+def default_manager(side):
+    return Document._default_manager.all()
+
+
+@path
+def get_by_key(side):
+    return Document.objects.filter(pk=side.key()).first()
+
+
+@path
+def get(side):
+    try:
+        return Document.objects.get(pk=side.key())
+    except Document.DoesNotExist:
+        return "missing"
+
+
+@path
+def get_or_404(side):
+    try:
+        return get_object_or_404(Document, pk=side.key())
+    except Http404:
+        return "missing"
+
+
+@path
+def list_or_404(side):
+    return get_list_or_404(Person)
+
+
+@path
+def by_tenant_of_the_other(side):
+    return Document.objects.filter(tenant_id=side.tenant.id)
+
+
+@path
+def excluding_a_tenant(side):
+    return Document.objects.exclude(tenant_id=side.tenant.id)
+
+
+@path
+def or_anything(side):
+    return Document.objects.filter(Q(pk=side.key()) | Q(pk__gt=0))
+
+
+@path
+def negated(side):
+    return Document.objects.filter(~Q(pk=side.key()))
+
+
+@path
+def exclusive_or(side):
+    return Document.objects.filter(Q(pk=side.key()) ^ Q(size__gt=0))
+
+
+@path
+def in_bulk(side):
+    return Document.objects.in_bulk([side.key(1), side.key(2), 101, 201])
+
+
+@path
+def in_bulk_of_all(side):
+    return Document.objects.in_bulk()
+
+
+@path
+def count(side):
+    return Document.objects.count()
+
+
+@path
+def exists(side):
+    return Document.objects.filter(pk=side.key()).exists()
+
+
+@path
+def contains(side):
+    return Document.objects.contains(Document(pk=side.key()))
+
+
+@path
+def first_and_last(side):
+    return [Document.objects.first(), Document.objects.last()]
+
+
+@path
+def earliest_and_latest(side):
+    return [Document.objects.earliest("created"), Document.objects.filter(created__isnull=False).latest("created")]
+
+
+@path
+def slices(side):
+    return [list(Document.objects.order_by("pk")[1:2]), Document.objects.order_by("pk")[0]]
+
+
+@path
+def pages(side):
+    pages = Paginator(Document.objects.order_by("pk"), 1)
+    return [pages.count, list(pages.page(1))]
+
+
+@path
+def iterator(side):
+    return list(Document.objects.iterator(chunk_size=1))
+
+
+@path
+def iterator_with_prefetch(side):
+    return [[one, list(one.tags.all())] for one in Document.objects.prefetch_related("tags").iterator(chunk_size=1)]
+
+
+@path
+def values(side):
+    return Document.objects.values()
+
+
+@path
+def values_list(side):
+    return [list(Document.objects.values_list("title", "owner__name")), list(Tag.objects.values_list("pk", flat=True))]
+
+
+@path
+def named_values(side):
+    return [row.title for row in Document.objects.values_list("title", named=True)]
+
+
+@path
+def only_and_defer(side):
+    loaded = [*Document.objects.only("pk"), *Document.objects.defer("title")]
+    return [one.title for one in loaded]
+
+
+@path
+def refreshed(side):
+    one = Document(pk=side.key())
+    try:
+        one.refresh_from_db()
+    except Document.DoesNotExist:
+        return "missing"
+    return one
+
+
+@path
+def dates(side):
+    return [list(Person.objects.dates("joined", "month")), list(Document.objects.datetimes("created", "month"))]
+
+
+@path
+def distinct(side):
+    return Document.objects.order_by().values("owner").distinct()
+
+
+@path
+def distinct_on(side):
+    rows = Document.objects.order_by("owner_id", "pk")
+    return rows.distinct("owner_id") if connection.vendor == "postgresql" else rows
+
+
+@path
+def reverse_order(side):
+    return Document.objects.order_by("pk").reverse()
+
+
+@path
+def random_order(side):
+    return sorted(one.pk for one in Document.objects.order_by("?"))
+
+
+@path
+def aggregate(side):
+    return Document.objects.aggregate(Count("pk"), Sum("size"), Avg("size"), Max("title"), Min("created"))
+
+
+@path
+def aggregate_of_a_slice(side):
+    return Document.objects.order_by("pk")[:1].aggregate(Sum("size"))
+
+
+@path
+def aggregate_of_distinct(side):
+    return Document.objects.values("owner").distinct().aggregate(Count("owner"))
+
+
+@path
+def filtered_aggregate(side):
+    return Document.objects.aggregate(n=Count("pk", filter=Q(size__gt=1)))
+
+
+@path
+def grouped(side):
+    return Document.objects.values("owner__name").annotate(n=Count("pk"), most=Max("size")).order_by("owner__name")
+
+
+@path
+def grouped_having(side):
+    return Document.objects.values("owner").annotate(n=Count("pk")).filter(n__gt=1)
+
+
+@path
+def functions(side):
+    return Document.objects.annotate(low=Lower("title"), both=Concat("title", Value("-"), "title")).values("low", "both")
+
+
+@path
+def truncated(side):
+    return Document.objects.annotate(month=TruncMonth("created")).values("month").annotate(n=Count("pk"))
+
+
+@path
+def windows(side):
+    return Document.objects.annotate(n=Window(RowNumber(), order_by="pk")).values("pk", "n")
+
+
+@path
+def filtered_windows(side):
+    return Document.objects.annotate(n=Window(RowNumber(), order_by="pk")).filter(n=1)
+
+
+@path
+def json_keys(side):
+    return [list(Document.objects.filter(facts__word=side.text("plan"))), list(Document.objects.values("facts__word"))]
+
+
+@path
+def subquery(side):
+    newest = Document.objects.filter(owner=OuterRef("pk")).order_by("-pk")
+    return Person.objects.annotate(newest=Subquery(newest.values("title")[:1])).values("name", "newest")
+
+
+@path
+def subquery_of_the_other(side):
+    title = Document.objects.filter(pk=side.key()).values("title")
+    return Person.objects.annotate(title=Subquery(title)).values("name", "title")
+
+
+@path
+def exists_subquery(side):
+    return Person.objects.filter(Exists(Document.objects.filter(owner=OuterRef("pk"))))
+
+
+@path
+def not_exists_subquery(side):
+    return Person.objects.filter(~Exists(Document.objects.filter(owner=OuterRef("pk"))))
+
+
+@path
+def in_a_queryset(side):
+    return Person.objects.filter(pk__in=Document.objects.values("owner"))
+
+
+@path
+def not_in_a_queryset(side):
+    return Person.objects.exclude(pk__in=Document.objects.values("owner"))
+
+
+@path
+def compared_with_an_aggregate(side):
+    biggest = Document.objects.order_by().values("tenant_id").annotate(m=Max("size")).values("m")
+    return Document.objects.filter(size__gte=Subquery(biggest))
+
+
+@path
+def union(side):
+    return Document.objects.values_list("title").union(Tag.objects.values_list("label"))
+
+
+@path
+def union_with_the_other(side):
+    return Document.objects.filter(pk=101).union(Document.objects.filter(pk=side.key()), all=True)
+
+
+@path
+def intersection_and_difference(side):
+    everything, one = Document.objects.all(), Document.objects.filter(pk=side.key())
+    return [list(everything.intersection(one)), list(everything.difference(one))]
+
+
+@path
+def count_of_a_union(side):
+    return Document.objects.values("pk").union(Tag.objects.values("pk")).count()
+
+
+@path
+def combined_querysets(side):
+    return (Document.objects.filter(pk=101) | Document.objects.filter(pk=side.key())) & Document.objects.all()
+
+
+@path
+def compared_columns(side):
+    return Document.objects.filter(size=F("pk"))
+
+
+@path
+def locked(side):
+    from django.db import transaction
+
+    with transaction.atomic():
+        return list(Document.objects.select_for_update(of=("self",)).select_related("owner"))
+
+
+@path
+def proxy(side):
+    return Memo.objects.all()
+
+
+@path
+def child_of_a_table(side):
+    return [list(Restaurant.objects.all()), list(Restaurant.objects.values("kitchen")), Restaurant.objects.count()]
+
+
+@path
+def parent_of_a_table(side):
+    return [(one.city, hasattr(one, "restaurant")) for one in Place.objects.all()]
+
+
+@path
+def deleted_rows(side):
+    return [Document.objects.filter(pk=side.key(3)).exists(), list(with_deleted(Document.objects.all()))]
+
+
+@path
+def deleted_rows_counted(side):
+    return [with_deleted(Document.objects).count(), with_deleted(Document.objects.filter(pk=side.key(3))).exists()]
+
+
+@path
+def rows_of_all(side):
+    return Template.objects.order_by("pk")
+
+
+@path
+def rows_of_a_rule(side):
+    return Sale.objects.aggregate(Sum("amount"), Count("pk"))
+
+
+@path
+def compiled_by_hand(side):
+    sql, params = Document.objects.filter(pk=side.key()).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall()
+
+
+@path(shared=True)
+def shared_rows(side):
+    return [list(Country.objects.all()), list(Note.objects.all())]
+
+
+@path(shared=True)
+def nothing(side):
+    return [list(Document.objects.none()), list(Document.objects.filter(pk__in=[]))]
+
+
+# refused -----------------------------------------------------------------------------------------------------------
+
+
+@path(refused=StatementRefused)
+def raw(side):
+    return list(Document.objects.raw("SELECT * FROM shop_document"))
+
+
+@path(refused=StatementRefused)
+def raw_with_parameters_of_another_tenant(side):
+    sql, params = Document.objects.filter(pk=side.key()).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, tuple(201 if one == side.key() else one for one in (*params, 1)))
+        return cursor.fetchall()
+
+
+@path(refused=StatementRefused)
+def cursor(side):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT title FROM shop_document")
+        return cursor.fetchall()
+
+
+@path(refused=StatementRefused)
+def cursor_of_the_driver(side):
+    with connection.cursor() as cursor:
+        cursor.copy("COPY shop_document TO STDOUT") if connection.vendor == "postgresql" else cursor.executescript("")
+
+
+@path(refused=StatementRefused)
+def many_executions(side):
+    with connection.cursor() as cursor:
+        cursor.executemany("DELETE FROM shop_line WHERE id = %s", [(side.key(),)])
+
+
+@path(refused=StatementRefused)
+def procedure(side):
+    with connection.cursor() as cursor:
+        cursor.callproc("pg_sleep", [0])
+
+
+@path(refused=StatementRefused)
+def extra_where(side):
+    return list(Document.objects.extra(where=["1 = 1) OR (1 = 1"]))
+
+
+@path(refused=StatementRefused)
+def extra_select(side):
+    return list(Document.objects.extra(select={"n": "SELECT COUNT(*) FROM shop_document"}))
+
+
+@path(refused=StatementRefused)
+def extra_tables(side):
+    return list(Document.objects.extra(tables=["shop_tag"]))
+
+
+@path(refused=StatementRefused)
+def extra_order(side):
+    return list(Document.objects.extra(order_by=["title"], select={"title2": "(SELECT max(title) FROM shop_document)"}))
+
+
+@path(refused=StatementRefused)
+def raw_expression(side):
+    return list(Document.objects.annotate(n=RawSQL("(SELECT COUNT(*) FROM shop_document)", ())))
+
+
+@path(refused=StatementRefused)
+def raw_expression_in_a_filter(side):
+    return list(Document.objects.filter(pk__in=RawSQL("SELECT id FROM shop_document", ())))
+
+
+@path(refused=StatementRefused)
+def function_by_template(side):
+    count = models.Func(template="(SELECT COUNT(*) FROM shop_document)", output_field=models.IntegerField())
+    return list(Document.objects.annotate(n=count))
+
+
+@path(refused=StatementRefused)
+def function_by_joiner(side):
+    made = models.Func("pk", "pk", function="MAX", arg_joiner=") FROM shop_document UNION SELECT (")
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+@path(refused=StatementRefused)
+def function_by_name(side):
+    made = models.Func(Value("SELECT 1"), function="query_to_xml", output_field=models.TextField())
+    return list(Document.objects.annotate(n=made))
+
+
+class Everything(models.Func):
+    """An expression of one's own that reads what it likes."""
+
+    def as_sql(self, compiler, connection, **options):
+        return "(SELECT COUNT(*) FROM shop_document)", []
+
+
+@path(refused=StatementRefused)
+def expression_of_ones_own(side):
+    return list(Document.objects.annotate(n=Everything(output_field=models.IntegerField())))
+
+
+@path(refused=StatementRefused)
+def explained(side):
+    return Document.objects.explain()
+
+
+@path(refused=UndeclaredTable)
+def undeclared(side):
+    return list(Stray.objects.all())
+

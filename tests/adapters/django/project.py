@@ -1,0 +1,91 @@
+"""The one Django project of these tests: its settings, and the databases that it is pointed at in turn."""
+
+from contextlib import contextmanager, nullcontext
+
+import django
+from django.conf import settings
+from django.db import connections
+from django.test import override_settings
+
+from tenantkit.isolation import RowRule, shared
+
+ALIASES = ("default", "owner")
+REGION = RowRule("region", column="region", value=lambda scope: scope.dimension("region"))
+TENANCY = {
+    "MODELS": {name: shared(writable=True) for name in ("admin", "auth", "contenttypes", "sessions")},
+    "RULES": [REGION],
+}
+ENGINES = {"sqlite": "tenantkit.adapters.django.db.sqlite3", "postgresql": "tenantkit.adapters.django.db.postgresql"}
+
+if not settings.configured:
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        DATABASES={"default": {"ENGINE": ENGINES["sqlite"]}, "owner": {"ENGINE": ENGINES["sqlite"]}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        INSTALLED_APPS=[
+            "tenantkit.adapters.django",
+            "django.contrib.admin",
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.messages",
+            "django.contrib.sessions",
+            "rest_framework",
+            "tests.adapters.django.shop",
+        ],
+        SECRET_KEY="of the tests",
+        TENANTKIT=TENANCY,
+        USE_TZ=True,
+    )
+    django.setup()
+
+
+def database(login_or_path):
+    """Return the entry of DATABASES for a login to PostgreSQL, or for a file."""
+    if isinstance(login_or_path, str):
+        return {"ENGINE": ENGINES["sqlite"], "NAME": login_or_path}
+    login = login_or_path
+    return {
+        "ENGINE": ENGINES["postgresql"],
+        "NAME": login.database,
+        "USER": login.user,
+        "PASSWORD": login.password,
+        "HOST": login.host,
+        "PORT": login.port or "",
+    }
+
+
+class Pointer:
+    """A database that the project can be pointed at, as the application's role and as the owner's."""
+
+    def __init__(self, app, owner, **tenancy):
+        self._entries = connections.configure_settings({"default": app, "owner": owner})
+        self._tenancy = {**TENANCY, **tenancy}
+        self._kept = {}
+
+    @contextmanager
+    def pointed(self):
+        """Let the project work on the database; its connections are kept for the next time."""
+        before, connections.settings = connections.settings, self._entries
+        for alias in ALIASES:
+            _put(alias, self._kept.get(alias))
+        other = override_settings(TENANTKIT=self._tenancy) if self._tenancy != settings.TENANTKIT else nullcontext()
+        try:
+            with other:
+                yield
+        finally:
+            self._kept = {alias: connections[alias] for alias in ALIASES}
+            for alias in ALIASES:
+                _put(alias, None)
+            connections.settings = before
+
+    def close(self):
+        """Close the connections."""
+        for connection in self._kept.values():
+            connection.close()
+
+
+def _put(alias, connection):
+    if hasattr(connections._connections, alias):
+        delattr(connections._connections, alias)
+    if connection is not None:
+        setattr(connections._connections, alias, connection)

@@ -1,0 +1,117 @@
+"""
+No access path of Django's ORM leaks: each is tried for own keys, for another tenant's, and without a scope.
+
+It runs on a database with two tenants and on one where the second never was. What it returns, what it raises and what
+it leaves in the first tenant's rows must be the same on both, and the second tenant's rows stay as they are.
+"""
+
+from contextlib import ExitStack, nullcontext
+
+import pytest
+from django.db import models
+
+from tenantkit.core.scope import enter
+from tenantkit.exceptions import IsolationError
+from tests.adapters.django import paths_reading, paths_relations, paths_writing, project  # noqa: F401
+from tests.adapters.django.paths import PATHS
+from tests.adapters.django.world import ACME, BOLT, FIRST_NEW, TABLES, World, columns
+
+BOTH, ALONE = (ACME, BOLT), (ACME,)
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory):
+    """Give the two databases of a place, made when they are first asked for."""
+    with ExitStack() as stack:
+        made = {}
+
+        def give(place):
+            if place not in made:
+                made[place] = [_world(place, sides, stack, tmp_path_factory) for sides in (BOTH, ALONE)]
+            return made[place]
+
+        yield give
+
+
+def _world(place, sides, stack, tmp_path_factory):
+    if place == "sqlite":
+        app = owner = project.database(str(tmp_path_factory.mktemp("shop") / "shop.db"))
+    else:
+        from tenantkit.testing.services import find_postgres
+
+        database = stack.enter_context(stack.enter_context(find_postgres()).database())
+        app, owner = project.database(database.app), project.database(database.owner)
+    world = World(app, owner, *sides)
+    stack.callback(world.close)
+    return world.create()
+
+
+def plain(value):
+    """Return what was seen, in a form that can be compared: keys of new rows are all alike."""
+    if isinstance(value, models.Model):
+        return (value._meta.label, [plain(value.__dict__.get(name)) for name in columns(type(value))])
+    if isinstance(value, dict):
+        return {plain(key): plain(one) for key, one in value.items()}
+    if isinstance(value, models.QuerySet | list | tuple):
+        return sorted((plain(one) for one in value), key=repr)
+    return "new" if isinstance(value, int) and value >= FIRST_NEW else value
+
+
+def observed(world, path, target, scope):
+    """Run a path; return what it returned or raised, and what the database holds afterwards."""
+    with world.opened():
+        try:
+            with enter(scope) if scope is not None else nullcontext():
+                seen = plain(path.run(target))
+        except Exception as error:  # noqa: BLE001 - which one is compared
+            seen = error
+        after = world.dump()
+        if after != world.pristine:
+            world.restore()
+        return seen, after
+
+
+def rows_of(dump, side):
+    """Return the rows that are not another tenant's, as far as a key or a text shows."""
+    foreign = BOLT if side is ACME else ACME
+    keys = range(foreign.key(0), foreign.key(99))
+    return {
+        model.__name__: [plain(row) for row in rows if not any(one in keys for one in row[:1])]
+        for model, rows in dump.items()
+    }
+
+
+def foreign_rows(dump):
+    keys = range(BOLT.key(0), BOLT.key(99))
+    return {model.__name__: [row for row in rows if row[0] in keys] for model, rows in dump.items()}
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_a_path(worlds, place, path):
+    """Own keys work, another tenant's are as if they were not there, and without a scope nothing is answered."""
+    both, alone = worlds(place)
+    for target in (ACME, BOLT):
+        seen, after = observed(both, path, target, ACME.scope)
+        expected, alone_after = observed(alone, path, target, ACME.scope)
+        if path.refused is not None:
+            assert isinstance(seen, path.refused), seen
+        elif isinstance(expected, Exception):
+            raise expected
+        elif isinstance(seen, Exception):
+            raise seen
+        else:
+            assert seen == expected
+        assert rows_of(after, ACME) == rows_of(alone_after, ACME)
+        assert foreign_rows(after) == foreign_rows(both.pristine)
+    seen, after = observed(both, path, ACME, None)
+    if not path.shared:
+        assert isinstance(seen, IsolationError), seen
+        assert after == both.pristine
+
+
+def test_the_matrix_is_as_large_as_promised():
+    """There are at least 100 access paths, and every model is in it."""
+    assert len(PATHS) >= 100
+    assert len({path.name for path in PATHS}) == len(PATHS)
+    assert len(TABLES) >= 15
