@@ -15,7 +15,7 @@ from tenantkit.exceptions import ScopeChanged, ScopeRequired
 from tenantkit.isolation.refusals import refusal
 from tenantkit.isolation.registry import Registry
 
-__all__ = ["Pin", "exchanged", "forget", "pin_of", "refuse_other"]
+__all__ = ["Pin", "exchanged", "forget", "pin_of", "pinned_scope", "refuse_other"]
 
 _ATTRIBUTE: Final = "_tenantkit_pin"
 
@@ -127,6 +127,12 @@ def pin_of(connection: Connection) -> Pin:
         )
     assert isinstance(pin, Pin)  # noqa: S101 - only attach() sets it
     return pin
+
+
+def pinned_scope(connection: Connection) -> Scope | None:
+    """Return the scope that a connection works for, if it carries a pin."""
+    pin = getattr(connection, _ATTRIBUTE, None)
+    return None if pin is None else pin.scope
 
 
 @contextmanager

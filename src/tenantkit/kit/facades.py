@@ -41,7 +41,7 @@ class KitAudit:
         self, scope: Scope, action: str, *, outcome: Outcome, details: Mapping[str, Any]
     ) -> None:
         """Record an event of a refused or failed request, in a transaction of its own."""
-        with enter(scope), ScopedSession(self._kit.engine, scope=scope) as session:
+        with enter(scope), ScopedSession(self._kit.apart_engine, scope=scope) as session:
             self.trail.record(session, scope, action, outcome=outcome, details=details)
             session.commit()
 

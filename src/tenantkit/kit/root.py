@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, make_url
+from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -106,13 +106,21 @@ class TenantKit(Requests):
         self._metadata = (*own, self.metadata)
         self._options = dict(engine_options or {})
 
+    def add_metadata(self, metadata: MetaData) -> None:
+        """Add tables of the application that are known only after the kit; before the first engine is made."""
+        self._metadata = (*self._metadata, metadata)
+
+    @property
+    def all_metadata(self) -> tuple[MetaData, ...]:
+        """Where the application's and the kit's tables are declared."""
+        return self._metadata
+
     # engines --------------------------------------------------------------------------------------------------
 
     @once
     def engine(self) -> Engine:
         """The scoped engine."""
-        url = self.settings.database_url.get_secret_value()
-        return scope_engine(url, metadata=self._metadata, policies=self.settings.policies, **self._options)
+        return self._make_engine(self.settings.database_url.get_secret_value())
 
     @once
     def async_engine(self) -> AsyncEngine:
@@ -127,8 +135,15 @@ class TenantKit(Requests):
     def owner_engine(self) -> Engine:
         """The engine of the role that owns the tables; not scoped."""
         url = self.settings.owner_database_url or self.settings.database_url
-        options = {key: value for key, value in self._options.items() if key not in _SCOPING_OPTIONS}
-        engine = create_engine(url.get_secret_value(), **options)
+        return self._make_owner_engine(url.get_secret_value())
+
+    def _make_engine(self, url: str | URL, **options: Any) -> Engine:
+        policies = self.settings.policies
+        return scope_engine(url, metadata=self._metadata, **{"policies": policies, **self._options, **options})
+
+    def _make_owner_engine(self, url: str | URL, **options: Any) -> Engine:
+        own = {key: value for key, value in self._options.items() if key not in _SCOPING_OPTIONS}
+        engine = create_engine(url, **own, **options)
         prepare_sqlite(engine)
         return engine
 

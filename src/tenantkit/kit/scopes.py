@@ -35,6 +35,11 @@ class Scopes:
     async_engine: Any
     owner_engine: Any
 
+    @property
+    def apart_engine(self) -> Any:
+        """The scoped engine for what is committed whatever becomes of the scope's own transaction."""
+        return self.engine
+
     @contextmanager
     def scope(
         self,

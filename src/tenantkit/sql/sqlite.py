@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["begin_writing", "prepare_sqlite"]
+__all__ = ["begin_writing", "leave_alone", "prepare_sqlite"]
 
 _BEGIN: Final = "BEGIN IMMEDIATE"
 
@@ -25,6 +25,12 @@ def prepare_sqlite(engine: Engine) -> None:
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "before_cursor_execute", _on_execute)
     event.listen(engine, "savepoint", _on_savepoint)
+
+
+def leave_alone(engine: Engine) -> None:
+    """Let the connections of an engine, which somebody else lends it, be as they are."""
+    if event.contains(engine, "connect", _on_connect):
+        event.remove(engine, "connect", _on_connect)
 
 
 def _on_connect(connection: Any, _record: Any) -> None:

@@ -3,17 +3,21 @@
 from contextlib import contextmanager, nullcontext
 
 import django
+from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.test import override_settings
 
 from tenantkit.isolation import RowRule, shared
+from tenantkit.resolution import Host, TokenClaim, agree
 
-ALIASES = ("default", "owner")
+ALIASES, MADE = ("default", "owner"), ("configuration", "kit", "sights")
 REGION = RowRule("region", column="region", value=lambda scope: scope.dimension("region"))
 TENANCY = {
     "MODELS": {name: shared(writable=True) for name in ("admin", "auth", "contenttypes", "sessions")},
+    "RESOLVE": agree(TokenClaim("org"), Host("{tenant}.localhost")),
     "RULES": [REGION],
+    "TOKEN_SECRET": "a secret of the tests, long enough for HS256",
 }
 ENGINES = {"sqlite": "tenantkit.adapters.django.db.sqlite3", "postgresql": "tenantkit.adapters.django.db.postgresql"}
 
@@ -61,27 +65,42 @@ class Pointer:
         self._entries = connections.configure_settings({"default": app, "owner": owner})
         self._tenancy = {**TENANCY, **tenancy}
         self._kept = {}
+        self._made = {}
 
     @contextmanager
     def pointed(self):
-        """Let the project work on the database; its connections are kept for the next time."""
+        """Let the project work on the database; its connections and its kit are kept for the next time."""
         before, connections.settings = connections.settings, self._entries
         for alias in ALIASES:
             _put(alias, self._kept.get(alias))
+        config = apps.get_app_config("tenantkit")
         other = override_settings(TENANTKIT=self._tenancy) if self._tenancy != settings.TENANTKIT else nullcontext()
-        try:
-            with other:
+        with other:
+            config.forget()
+            vars(config).update(self._made)
+            try:
                 yield
-        finally:
-            self._kept = {alias: connections[alias] for alias in ALIASES}
-            for alias in ALIASES:
-                _put(alias, None)
-            connections.settings = before
+            finally:
+                self._made = {name: vars(config).pop(name) for name in MADE if name in vars(config)}
+                self._kept = {alias: connections[alias] for alias in ALIASES}
+                for alias in ALIASES:
+                    _put(alias, None)
+                connections.settings = before
 
     def close(self):
         """Close the connections."""
         for connection in self._kept.values():
             connection.close()
+        if "kit" in self._made:
+            self._made["kit"].dispose()
+
+
+def create_policies():
+    """Create the policies of all tables, as their owner."""
+    kit = apps.get_app_config("tenantkit").kit
+    with kit.owner_engine.begin() as connection:
+        kit.metadata.create_all(connection)
+        kit.policies.create_all(connection)
 
 
 def _put(alias, connection):

@@ -41,7 +41,7 @@ def _world(place, sides, stack, tmp_path_factory):
 
         database = stack.enter_context(stack.enter_context(find_postgres()).database())
         app, owner = project.database(database.app), project.database(database.owner)
-    world = World(app, owner, *sides)
+    world = World(app, owner, *sides, policies=place == "policies")
     stack.callback(world.close)
     return world.create()
 
@@ -86,7 +86,7 @@ def foreign_rows(dump):
     return {model.__name__: [row for row in rows if row[0] in keys] for model, rows in dump.items()}
 
 
-@pytest.mark.parametrize("place", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("place", ["sqlite", "postgresql", "policies"])
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_a_path(worlds, place, path):
     """Own keys work, another tenant's are as if they were not there, and without a scope nothing is answered."""

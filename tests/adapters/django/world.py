@@ -98,7 +98,7 @@ class World:
     """A database of the project, with what was in it at first."""
 
     def __init__(self, app, owner, *sides, policies=False):
-        self._app, self._sides = app, sides
+        self._app, self._sides, self._policies = app, sides, policies
         self._pointer = project.Pointer(app, owner, POLICIES=policies)
         self.close = self._pointer.close
 
@@ -121,6 +121,8 @@ class World:
                     _begin_keys(connection, cursor, model)
                     name = model._meta.db_table
                     cursor.execute(f"CREATE TABLE copy_of_{name} AS SELECT * FROM {name}")
+            if self._policies:
+                project.create_policies()
             self.pristine = self.dump()
         return self
 

@@ -1,17 +1,23 @@
 """The app: what a project's tenancy is made of, kept where Django keeps such things."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
 from sqlalchemy import MetaData
 
+from tenantkit.adapters.django.bridge import url_of
 from tenantkit.adapters.django.configuration import Configuration
 from tenantkit.adapters.django.db.sights import Sights
+from tenantkit.adapters.django.kit import DjangoKit
 from tenantkit.adapters.django.mirror import mirrored
+from tenantkit.core.settings import Settings
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.kit.once import once
 
 __all__ = ["TenantkitConfig"]
+
+_MADE: Final = ("configuration", "kit", "sights")
 
 
 class TenantkitConfig(AppConfig):
@@ -27,8 +33,14 @@ class TenantkitConfig(AppConfig):
 
     def _read_again(self, *, setting: str, **_further: Any) -> None:
         if setting in ("TENANTKIT", "DATABASES", "INSTALLED_APPS"):
-            for made in ("configuration", "sights"):
-                vars(self).pop(made, None)
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget what was made of the settings; close the kit's own connections."""
+        if "kit" in vars(self):
+            self.kit.dispose()
+        for made in _MADE:
+            vars(self).pop(made, None)
 
     @once
     def configuration(self) -> Configuration:
@@ -36,9 +48,32 @@ class TenantkitConfig(AppConfig):
         return Configuration.read()
 
     @once
+    def kit(self) -> DjangoKit:
+        """The kit."""
+        said = self.configuration
+        if said.resolve is None:
+            raise ConfigurationError(
+                "TENANTKIT lacks RESOLVE: say how a request's tenant is settled, such as "
+                "agree(TokenClaim('org'), Host('{tenant}.example.com'))."
+            )
+        urls = {
+            name: url_of(alias).render_as_string(hide_password=False)
+            for name, alias in (("database_url", said.database), ("owner_database_url", said.owner))
+        }
+        kit = DjangoKit(
+            Settings(**urls, **said.settings),
+            database=said.database,
+            owner=said.owner,
+            metadata=said.metadata,
+            resolve=said.resolve,
+            engine_options={"rules": said.rules},
+            **said.kit,
+        )
+        kit.add_metadata(mirrored(apps.get_models(include_auto_created=True), said.models, kit.metadata))
+        return kit
+
+    @once
     def sights(self) -> Sights:
         """What is known of the tables."""
-        said = self.configuration
-        own = MetaData()
-        models = apps.get_models(include_auto_created=True)
-        return Sights((mirrored(models, said.models, own), own), rules=said.rules, read_only=own.tables)
+        kit = self.kit
+        return Sights(kit.all_metadata, rules=self.configuration.rules, read_only=kit.metadata.tables)

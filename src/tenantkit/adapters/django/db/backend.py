@@ -53,25 +53,46 @@ class ScopedDatabase:
         kind = type(super().make_debug_cursor(cursor))  # type: ignore[misc]
         return _admitting(kind)(cursor, self)
 
+    # An error of SQLAlchemy's is none that Django rolls back for, so that is done here.
+
     def _savepoint(self, sid: str) -> None:
         with self.tenancy.own_call():
             super()._savepoint(sid)  # type: ignore[misc]
+        self.tenancy.joint.nest(sid)
 
     def _savepoint_commit(self, sid: str) -> None:
+        try:
+            self.tenancy.joint.release(sid)
+        except BaseException:
+            self._savepoint_rollback(sid)
+            raise
         with self.tenancy.own_call():
             super()._savepoint_commit(sid)  # type: ignore[misc]
 
     def _savepoint_rollback(self, sid: str) -> None:
         with self.tenancy.own_call():
             super()._savepoint_rollback(sid)  # type: ignore[misc]
+        self.tenancy.joint.undo(sid)
         self.tenancy.ended()
 
     def _commit(self) -> None:
+        try:
+            self.tenancy.joint.flush()
+        except BaseException:
+            self._rollback()
+            raise
         super()._commit()  # type: ignore[misc]
+        self.tenancy.joint.committed()
         self.tenancy.ended()
 
     def _rollback(self) -> None:
         super()._rollback()  # type: ignore[misc]
+        self.tenancy.joint.rolled_back()
+        self.tenancy.ended()
+
+    def _close(self) -> None:
+        super()._close()  # type: ignore[misc]
+        self.tenancy.joint.rolled_back()
         self.tenancy.ended()
 
     def check_constraints(self, table_names: Any = None) -> None:

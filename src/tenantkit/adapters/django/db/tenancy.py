@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.backends.base.base import NO_DB_ALIAS
 
 from tenantkit.adapters.django.db.admission import Admitted
-from tenantkit.core.scope import current_or_none
+from tenantkit.adapters.django.db.joint import JointSessions
+from tenantkit.core.scope import Scope, current_or_none
 from tenantkit.exceptions import ConfigurationError, ScopeRequired, StatementRefused
 from tenantkit.isolation.local_settings import UNSCOPED
 
@@ -27,7 +28,8 @@ class Tenancy:
     The state of one connection; Django keeps one connection for each alias and thread.
 
     Attributes:
-        listeners: told before a commit, after it, after a rollback, and of savepoints.
+        joint: the sessions of SQLAlchemy that work in the connection's transactions.
+        schema_editors: how many are open.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -37,6 +39,7 @@ class Tenancy:
         self._told: object = _NOTHING
         self._known: dict[tuple[str, str], set[object]] = {}
         self._known_for: object = None
+        self.joint = JointSessions()
         self.schema_editors = 0
 
     @property
@@ -170,33 +173,41 @@ class Tenancy:
                 f"Raw SQL is not scoped: {str(sql)[:80]!r}. Write it with the ORM; or as text in the kit's session, with "
                 "vouch(); or, for all tenants' rows, in unscoped()."
             )
-        if not self.config.configuration.policies or self._connection.vendor != "postgresql":
+        if not self.has_policies:
             yield
         elif self._connection.in_atomic_block:
-            self._tell()
+            self.tell(current_or_none())
             yield
         else:  # settings are local to a transaction, also behind a transaction pooler
             with transaction.atomic(using=self._connection.alias):
-                self._tell()
+                self.tell(current_or_none())
                 yield
 
-    def _tell(self) -> None:
+    @property
+    def has_policies(self) -> bool:
+        """Whether the database is to be told for whom it works."""
+        return self.config.configuration.policies and self._connection.vendor == "postgresql"
+
+    def tell(self, scope: Scope | None) -> None:
         """Tell the database what its policies compare with, once a transaction and scope."""
-        scope = current_or_none()
-        said: object = UNSCOPED if self._unscoped else None if scope is None else scope.boundary
-        if said is None or said == self._told:
+        if self._unscoped:
+            said: object = UNSCOPED
+        elif scope is None:  # rows that belong to nobody need no scope, and others are refused before
             return
-        if said == UNSCOPED:
-            told = {UNSCOPED: "on"}
         else:
-            sight = self.config.sights.of(self._connection.vendor)
-            told = {name: self._text(sight, bind) for name, bind in sight.settings}
+            said = scope.boundary
+        if said == self._told:
+            return
+        told = {UNSCOPED: "on"} if self._unscoped else self._settings(scope)
         calls = ", ".join(["set_config(%s, %s, true)"] * len(told))
         with self._connection.connection.cursor() as cursor:
             cursor.execute(f"SELECT {calls}", [part for pair in told.items() for part in pair])  # noqa: S608
         self._told = said
 
-    def _text(self, sight: "Sight", bind: Any) -> str:
-        scope = current_or_none()
-        value = None if scope is None else sight.values(scope)[0].get(bind.key)
-        return "" if value is None else str(sight.stored(bind, value))
+    def _settings(self, scope: Scope | None) -> dict[str, str]:
+        sight: Sight = self.config.sights.of(self._connection.vendor)
+        values = sight.values(scope)[0] if scope is not None else {}
+        spelled = {name: (bind, values.get(bind.key)) for name, bind in sight.settings}
+        return {
+            name: "" if value is None else str(sight.stored(bind, value)) for name, (bind, value) in spelled.items()
+        }
