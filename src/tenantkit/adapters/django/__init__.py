@@ -15,3 +15,8 @@ from tenantkit.exceptions import DependencyMissing
 
 if find_spec("django") is None:
     raise DependencyMissing("tenantkit.adapters.django needs Django: pip install 'tenantkit[django]'.")
+
+from tenantkit.adapters.django.guards import Guard, GuardedView
+from tenantkit.adapters.django.nouns import Tenancy, tenancy
+
+__all__ = ["Guard", "GuardedView", "Tenancy", "tenancy"]

@@ -114,7 +114,7 @@ class _Borrowed:
 
     def __init__(self, alias: str) -> None:
         self.wrapper = connections[alias]
-        if not self.wrapper.in_atomic_block:
+        if not (self.wrapper.in_atomic_block or self.wrapper.tenancy.joint.is_flushing):
             raise ConfigurationError(
                 f"The kit's session works in a transaction of Django's, and there is none on {alias!r}. Use "
                 "`with transaction.atomic():`, or leave TENANTKIT['ATOMIC'] on for requests."

@@ -200,4 +200,4 @@ def _scopes_of(world: World) -> list[Scope]:
     """Return the scopes of a world's tenants that anything still holds."""
     gc.collect()
     slugs = {world.acme.slug, world.bolt.slug}
-    return [one for one in gc.get_objects() if isinstance(one, Scope) and one.tenant.slug in slugs]
+    return [one for one in gc.get_objects() if type(one) is Scope and one.tenant.slug in slugs]

@@ -9,10 +9,16 @@ __all__ = ["JointSessions"]
 
 
 class JointSessions:
-    """The sessions that one connection of Django's is lent to."""
+    """
+    The sessions that one connection of Django's is lent to.
+
+    Attributes:
+        is_flushing: whether they are writing what they hold back, when Django is about to commit.
+    """
 
     def __init__(self) -> None:
         self._sessions: WeakSet[Session] = WeakSet()
+        self.is_flushing = False
         self._savepoints: dict[str, list[tuple[Session, SessionTransaction]]] = {}
 
     def join(self, session: Session) -> None:
@@ -25,8 +31,12 @@ class JointSessions:
 
     def flush(self) -> None:
         """Write what the sessions hold back, before Django commits or releases a savepoint."""
-        for session in self._working:
-            session.flush()
+        self.is_flushing = True
+        try:
+            for session in self._working:
+                session.flush()
+        finally:
+            self.is_flushing = False
 
     def committed(self) -> None:
         """End the sessions' transactions after Django's."""
