@@ -139,7 +139,9 @@ class TenantKit(Requests):
 
     def _make_engine(self, url: str | URL, **options: Any) -> Engine:
         policies = self.settings.policies
-        return scope_engine(url, metadata=self._metadata, **{"policies": policies, **self._options, **options})
+        return scope_engine(
+            url, metadata=self._metadata, **{"policies": policies, **self._options, **options}
+        )
 
     def _make_owner_engine(self, url: str | URL, **options: Any) -> Engine:
         own = {key: value for key, value in self._options.items() if key not in _SCOPING_OPTIONS}

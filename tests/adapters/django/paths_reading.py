@@ -120,7 +120,10 @@ def first_and_last(side):
 
 @path
 def earliest_and_latest(side):
-    return [Document.objects.earliest("created"), Document.objects.filter(created__isnull=False).latest("created")]
+    return [
+        Document.objects.earliest("created"),
+        Document.objects.filter(created__isnull=False).latest("created"),
+    ]
 
 
 @path
@@ -141,7 +144,10 @@ def iterator(side):
 
 @path
 def iterator_with_prefetch(side):
-    return [[one, list(one.tags.all())] for one in Document.objects.prefetch_related("tags").iterator(chunk_size=1)]
+    return [
+        [one, list(one.tags.all())]
+        for one in Document.objects.prefetch_related("tags").iterator(chunk_size=1)
+    ]
 
 
 @path
@@ -151,7 +157,10 @@ def values(side):
 
 @path
 def values_list(side):
-    return [list(Document.objects.values_list("title", "owner__name")), list(Tag.objects.values_list("pk", flat=True))]
+    return [
+        list(Document.objects.values_list("title", "owner__name")),
+        list(Tag.objects.values_list("pk", flat=True)),
+    ]
 
 
 @path
@@ -177,7 +186,10 @@ def refreshed(side):
 
 @path
 def dates(side):
-    return [list(Person.objects.dates("joined", "month")), list(Document.objects.datetimes("created", "month"))]
+    return [
+        list(Person.objects.dates("joined", "month")),
+        list(Document.objects.datetimes("created", "month")),
+    ]
 
 
 @path
@@ -223,7 +235,11 @@ def filtered_aggregate(side):
 
 @path
 def grouped(side):
-    return Document.objects.values("owner__name").annotate(n=Count("pk"), most=Max("size")).order_by("owner__name")
+    return (
+        Document.objects.values("owner__name")
+        .annotate(n=Count("pk"), most=Max("size"))
+        .order_by("owner__name")
+    )
 
 
 @path
@@ -233,7 +249,9 @@ def grouped_having(side):
 
 @path
 def functions(side):
-    return Document.objects.annotate(low=Lower("title"), both=Concat("title", Value("-"), "title")).values("low", "both")
+    return Document.objects.annotate(low=Lower("title"), both=Concat("title", Value("-"), "title")).values(
+        "low", "both"
+    )
 
 
 @path
@@ -253,7 +271,10 @@ def filtered_windows(side):
 
 @path
 def json_keys(side):
-    return [list(Document.objects.filter(facts__word=side.text("plan"))), list(Document.objects.values("facts__word"))]
+    return [
+        list(Document.objects.filter(facts__word=side.text("plan"))),
+        list(Document.objects.values("facts__word")),
+    ]
 
 
 @path
@@ -340,7 +361,11 @@ def proxy(side):
 
 @path
 def child_of_a_table(side):
-    return [list(Restaurant.objects.all()), list(Restaurant.objects.values("kitchen")), Restaurant.objects.count()]
+    return [
+        list(Restaurant.objects.all()),
+        list(Restaurant.objects.values("kitchen")),
+        Restaurant.objects.count(),
+    ]
 
 
 @path
@@ -355,7 +380,10 @@ def deleted_rows(side):
 
 @path
 def deleted_rows_counted(side):
-    return [with_deleted(Document.objects).count(), with_deleted(Document.objects.filter(pk=side.key(3))).exists()]
+    return [
+        with_deleted(Document.objects).count(),
+        with_deleted(Document.objects.filter(pk=side.key(3))).exists(),
+    ]
 
 
 @path
@@ -412,7 +440,9 @@ def cursor(side):
 @path(refused=StatementRefused)
 def cursor_of_the_driver(side):
     with connection.cursor() as cursor:
-        cursor.copy("COPY shop_document TO STDOUT") if connection.vendor == "postgresql" else cursor.executescript("")
+        cursor.copy(
+            "COPY shop_document TO STDOUT"
+        ) if connection.vendor == "postgresql" else cursor.executescript("")
 
 
 @path(refused=StatementRefused)
@@ -444,7 +474,11 @@ def extra_tables(side):
 
 @path(refused=StatementRefused)
 def extra_order(side):
-    return list(Document.objects.extra(order_by=["title"], select={"title2": "(SELECT max(title) FROM shop_document)"}))
+    return list(
+        Document.objects.extra(
+            order_by=["title"], select={"title2": "(SELECT max(title) FROM shop_document)"}
+        )
+    )
 
 
 @path(refused=StatementRefused)
@@ -495,4 +529,3 @@ def explained(side):
 @path(refused=UndeclaredTable)
 def undeclared(side):
     return list(Stray.objects.all())
-

@@ -53,7 +53,10 @@ def forward_one_to_one(side):
 
 @path
 def children_of_children(side):
-    return [found(Summary, side.key()).lines.all(), Line.objects.filter(summary__document__owner__name__contains=":")]
+    return [
+        found(Summary, side.key()).lines.all(),
+        Line.objects.filter(summary__document__owner__name__contains=":"),
+    ]
 
 
 @path
@@ -108,7 +111,11 @@ def many_to_many_through(side):
 
 @path
 def the_table_between(side):
-    return [Document.tags.through.objects.all(), Reading.objects.all(), Reading.objects.aggregate(Sum("stars"))]
+    return [
+        Document.tags.through.objects.all(),
+        Reading.objects.all(),
+        Reading.objects.aggregate(Sum("stars")),
+    ]
 
 
 @path
@@ -133,7 +140,9 @@ def missing_relation(side):
 
 @path
 def count_over_a_relation(side):
-    return Person.objects.annotate(n=Count("documents"), t=Count("documents__tags", distinct=True)).values("name", "n", "t")
+    return Person.objects.annotate(n=Count("documents"), t=Count("documents__tags", distinct=True)).values(
+        "name", "n", "t"
+    )
 
 
 @path
@@ -169,7 +178,9 @@ def left_join(side):
 
 @path
 def or_through_joins(side):
-    return Document.objects.filter(Q(owner__pk=side.key()) | Q(tags__pk=side.key()) | Q(folder__isnull=True)).distinct()
+    return Document.objects.filter(
+        Q(owner__pk=side.key()) | Q(tags__pk=side.key()) | Q(folder__isnull=True)
+    ).distinct()
 
 
 @path

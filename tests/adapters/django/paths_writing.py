@@ -64,12 +64,19 @@ def create_of_a_child(side):
 
 @path
 def get_or_create(side):
-    return [Tag.objects.get_or_create(label=side.text("new")), Person.objects.get_or_create(email="new", name="new")]
+    return [
+        Tag.objects.get_or_create(label=side.text("new")),
+        Person.objects.get_or_create(email="new", name="new"),
+    ]
 
 
 @path
 def get_or_create_by_a_key(side):
-    return Person.objects.get_or_create(pk=side.key(), defaults={"name": "x", "email": "x"}) if side.number == 1 else None
+    return (
+        Person.objects.get_or_create(pk=side.key(), defaults={"name": "x", "email": "x"})
+        if side.number == 1
+        else None
+    )
 
 
 @path
@@ -198,7 +205,9 @@ def bulk_create(side):
 @path
 def bulk_create_of_children(side):
     try:
-        return Line.objects.bulk_create([Line(summary_id=101, text="1"), Line(summary_id=side.key(), text="2")])
+        return Line.objects.bulk_create(
+            [Line(summary_id=101, text="1"), Line(summary_id=side.key(), text="2")]
+        )
     except ForeignTenant:
         return "refused"
 
@@ -407,4 +416,3 @@ def insert_compiled_by_hand(side):
     ((sql, params),) = query.get_compiler("default").as_sql()
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-

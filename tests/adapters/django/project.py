@@ -19,7 +19,10 @@ TENANCY = {
     "RULES": [REGION],
     "TOKEN_SECRET": "a secret of the tests, long enough for HS256",
 }
-ENGINES = {"sqlite": "tenantkit.adapters.django.db.sqlite3", "postgresql": "tenantkit.adapters.django.db.postgresql"}
+ENGINES = {
+    "sqlite": "tenantkit.adapters.django.db.sqlite3",
+    "postgresql": "tenantkit.adapters.django.db.postgresql",
+}
 
 if not settings.configured:
     settings.configure(
@@ -43,7 +46,7 @@ if not settings.configured:
     django.setup()
 
 
-def database(login_or_path):
+def database(login_or_path, **options):
     """Return the entry of DATABASES for a login to PostgreSQL, or for a file."""
     if isinstance(login_or_path, str):
         return {"ENGINE": ENGINES["sqlite"], "NAME": login_or_path}
@@ -55,6 +58,7 @@ def database(login_or_path):
         "PASSWORD": login.password,
         "HOST": login.host,
         "PORT": login.port or "",
+        "OPTIONS": options,
     }
 
 
@@ -74,7 +78,11 @@ class Pointer:
         for alias in ALIASES:
             _put(alias, self._kept.get(alias))
         config = apps.get_app_config("tenantkit")
-        other = override_settings(TENANTKIT=self._tenancy) if self._tenancy != settings.TENANTKIT else nullcontext()
+        other = (
+            override_settings(TENANTKIT=self._tenancy)
+            if self._tenancy != settings.TENANTKIT
+            else nullcontext()
+        )
         with other:
             config.forget()
             vars(config).update(self._made)
@@ -91,6 +99,8 @@ class Pointer:
         """Close the connections."""
         for connection in self._kept.values():
             connection.close()
+            if connection.vendor == "postgresql":
+                connection.close_pool()
         if "kit" in self._made:
             self._made["kit"].dispose()
 

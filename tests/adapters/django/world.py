@@ -63,7 +63,14 @@ def populate(*sides):
         first, second = side.key(1), side.key(2)
         for number, word in ((first, "ann"), (second, "bob")):
             joined = date(2026, 1, side.number)
-            add(shop.Person, id=number, name=side.text(word), email=side.text(f"{word}@x"), joined=joined, **own)
+            add(
+                shop.Person,
+                id=number,
+                name=side.text(word),
+                email=side.text(f"{word}@x"),
+                joined=joined,
+                **own,
+            )
         add(shop.Folder, id=first, name=side.text("root"), **own)
         add(shop.Folder, id=second, name=side.text("leaf"), parent_id=first, **own)
         for number, word in ((first, "red"), (second, "blue")):
@@ -84,7 +91,14 @@ def populate(*sides):
             add(shop.Reading, id=number, document_id=number, person_id=number, stars=number)
             add(shop.Summary, id=number, document_id=number, text=side.text(word))
             add(shop.Line, id=number, summary_id=number, text=side.text(word))
-            add(shop.Comment, id=number, content_type_id=subject, object_id=number, text=side.text(word), **own)
+            add(
+                shop.Comment,
+                id=number,
+                content_type_id=subject,
+                object_id=number,
+                text=side.text(word),
+                **own,
+            )
         gone = datetime(2026, 3, 3, tzinfo=UTC)
         add(shop.Document, id=side.key(3), title=side.text("gone"), owner_id=second, deleted_at=gone, **own)
         add(shop.Restaurant, id=first, city=side.text("rome"), kitchen=side.text("pasta"), **own)

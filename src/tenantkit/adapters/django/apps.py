@@ -64,6 +64,7 @@ class TenantkitConfig(AppConfig):
             Settings(**urls, **said.settings),
             database=said.database,
             owner=said.owner,
+            own_options=said.engine_options,
             metadata=said.metadata,
             resolve=said.resolve,
             engine_options={"rules": said.rules},

@@ -134,7 +134,9 @@ class _Borrowed:
         from psycopg import Cursor  # noqa: PLC0415 - only where the database is PostgreSQL
         from psycopg.types.json import JsonbLoader, JsonLoader  # noqa: PLC0415
 
-        cursor = Cursor(self.wrapper.connection) if not args else self.wrapper.connection.cursor(*args, **options)
+        cursor = (
+            Cursor(self.wrapper.connection) if not args else self.wrapper.connection.cursor(*args, **options)
+        )
         cursor.adapters.register_loader("json", JsonLoader)
         cursor.adapters.register_loader("jsonb", JsonbLoader)
         return cursor

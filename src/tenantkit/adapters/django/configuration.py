@@ -33,6 +33,8 @@ class Configuration:
         elements: classes of the application's own expressions and lookups that write SQL.
         rules: further row rules.
         resolve: how a request's tenant is settled.
+        engine_options: for ``sqlalchemy.create_engine``, of the engines with connections of the kit's own, such as
+            ``{"pool_size": 2}``.
         kit: what else :class:`~tenantkit.TenantKit` takes: roles, plans, dimensions ...
         paths: the paths that need no tenant.
         settings: the values of :class:`~tenantkit.Settings`, but for the URLs of the databases.
@@ -50,6 +52,7 @@ class Configuration:
     elements: tuple[type, ...] = ()
     rules: tuple[Any, ...] = ()
     resolve: Any = None
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
     kit: Mapping[str, Any] = field(default_factory=dict)
     paths: Paths = field(default_factory=Paths)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +74,9 @@ class Configuration:
                 f"TENANTKIT holds {', '.join(unknown)}. Known are {', '.join(sorted(name.upper() for name in known))}."
             )
         values = {name: given[name] for name in own if name in given}
-        values |= {name: tuple(map(_imported, values.get(name, ()))) for name in ("metadata", "elements", "rules")}
+        values |= {
+            name: tuple(map(_imported, values.get(name, ()))) for name in ("metadata", "elements", "rules")
+        }
         values["functions"] = frozenset(str(name).lower() for name in values.get("functions", ()))
         values["resolve"] = _imported(values.get("resolve"))
         return cls(

@@ -1,6 +1,6 @@
 """The kit of a Django project: its sessions work in Django's transactions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -32,14 +32,23 @@ class DjangoKit(TenantKit):
         settings: the configuration.
         database: alias of the database that the application works in.
         owner: alias of the database whose role owns the tables.
+        own_options: for the engines with connections of the kit's own.
         parts: as for :class:`~tenantkit.TenantKit`.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, settings: Settings, *, database: str, owner: str, **parts: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: str,
+        owner: str,
+        own_options: Mapping[str, Any] | None = None,
+        **parts: Any,
+    ) -> None:
         super().__init__(settings, **parts)
-        self._database, self._owner = database, owner
+        self._database, self._owner, self._own_options = database, owner, dict(own_options or {})
 
     @once
     def engine(self) -> Engine:
@@ -59,11 +68,11 @@ class DjangoKit(TenantKit):
 
     @once
     def _own_engine(self) -> Engine:
-        return own_connections(self._make_engine, self._database)
+        return own_connections(self._make_engine, self._database, **self._own_options)
 
     @once
     def _own_owner_engine(self) -> Engine:
-        return own_connections(self._make_owner_engine, self._owner)
+        return own_connections(self._make_owner_engine, self._owner, **self._own_options)
 
     @once
     def _lent_owner_engine(self) -> Engine:

@@ -70,7 +70,9 @@ def mirrored(
             )
     _refuse_unknown_labels(declared, by_table.values())
     tables = {model: _table(model, metadata) for model in by_table.values()}
-    ends = tables | {model: known.tables[name] for model in classes if (name := model._meta.db_table) in known.tables}
+    ends = tables | {
+        model: known.tables[name] for model in classes if (name := model._meta.db_table) in known.tables
+    }
     for model, table in tables.items():
         _add_keys(model, table, ends)
         table.info.update(_renamed(model, _said(model, declared)))
@@ -87,7 +89,9 @@ def _said(model: type[models.Model], declared: Mapping[str, Info]) -> Info:
     labels = {label.lower(): info for label, info in declared.items()}
     if meta.label_lower in labels:
         return labels[meta.label_lower]
-    of_parents = {ancestor for parent in meta.parents for ancestor in parent.__mro__}  # of tables of their own
+    of_parents = {
+        ancestor for parent in meta.parents for ancestor in parent.__mro__
+    }  # of tables of their own
     said: dict[str, Any] = {}
     for ancestor in reversed(model.__mro__):  # what several mixins say is said together
         if ancestor not in of_parents:
@@ -108,7 +112,9 @@ def _implied(
     if meta.auto_created:
         fields = [field for field in meta.local_fields if field.remote_field]
     else:
-        fields = [field for field in meta.parents.values() if field is not None and field in meta.local_fields]
+        fields = [
+            field for field in meta.parents.values() if field is not None and field in meta.local_fields
+        ]
     if not fields:
         return {}
     ends: list[tuple[str, Any]] = []
@@ -134,11 +140,14 @@ def _renamed(model: type[models.Model], info: Info) -> dict[str, Any]:
         return {
             **said,
             **({"column": columns.get(one, one)} if one is not None else {}),
-            **({"columns": tuple(columns.get(name, name) for name in several)} if several is not None else {}),
+            **(
+                {"columns": tuple(columns.get(name, name) for name in several)} if several is not None else {}
+            ),
         }
 
     return {
-        key: renamed(said) if isinstance(said, Mapping) else columns.get(said, said) for key, said in info.items()
+        key: renamed(said) if isinstance(said, Mapping) else columns.get(said, said)
+        for key, said in info.items()
     }
 
 
@@ -190,4 +199,3 @@ def _refuse_unknown_labels(declared: Mapping[str, Info], classes: Iterable[type[
             f"TENANTKIT['MODELS'] names {', '.join(unknown)}, which is no installed app and no model of one. Write "
             "'app_label' or 'app_label.Model'."
         )
-

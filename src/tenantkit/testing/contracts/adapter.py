@@ -9,7 +9,6 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tenantkit import Settings, TenantKit
 from tenantkit.testing.contracts.afterwards import AfterwardsPromises
@@ -20,7 +19,7 @@ from tenantkit.testing.contracts.telling import TellingPromises
 from tenantkit.testing.contracts.transactions import TransactionPromises
 from tenantkit.testing.contracts.whose import WhosePromises
 from tenantkit.testing.contracts.wire import WirePromises
-from tenantkit.testing.contracts.world import Endings, Office, World
+from tenantkit.testing.contracts.world import Endings, Office, Spans, World
 from tenantkit.testing.services import find_postgres
 from tenantkit.testing.serving import serve_asgi, serve_wsgi
 
@@ -78,7 +77,7 @@ def open_office(contract: AdapterContract, database: str, folder: Path) -> Itera
         else:
             made = stack.enter_context(stack.enter_context(find_postgres()).database())
             urls = made.app_url, made.owner_url
-        spans = InMemorySpanExporter()
+        spans = Spans()
         endings = stack.enter_context(Endings().listening())
         office = Office(endings=endings, meters=Meters.installed(), spans=spans)
 
@@ -95,13 +94,13 @@ def open_office(contract: AdapterContract, database: str, folder: Path) -> Itera
         yield office
 
 
-def _tracer(spans: InMemorySpanExporter) -> trace.Tracer:
+def _tracer(spans: Spans) -> trace.Tracer:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     return provider.get_tracer("contract")
 
 
-def _traced_asgi(app: Any, spans: InMemorySpanExporter) -> Any:
+def _traced_asgi(app: Any, spans: Spans) -> Any:
     """Put a span around each request, as a host's instrumentation does."""
     tracer = _tracer(spans)
 
@@ -112,7 +111,7 @@ def _traced_asgi(app: Any, spans: InMemorySpanExporter) -> Any:
     return traced
 
 
-def _traced_wsgi(app: Any, spans: InMemorySpanExporter) -> Any:
+def _traced_wsgi(app: Any, spans: Spans) -> Any:
     tracer = _tracer(spans)
 
     def traced(environ: Any, start_response: Any) -> Any:

@@ -101,7 +101,7 @@ class TellingPromises:
         """The span that the host's instrumentation has opened carries tenant and request id."""
         answer = world.ask("GET", "/whoami")
         tagged = {"tenantkit.tenant": world.acme.slug, "tenantkit.request_id": answer.header("x-request-id")}
-        assert tagged in [dict(span.attributes or {}) for span in world.office.spans.get_finished_spans()]
+        assert world.office.spans.wait(tagged)
 
     def test_it_is_alive(self, world: World) -> None:
         """It needs no token, asks nobody, and says so also where what it needs is down."""

@@ -5,12 +5,13 @@ import itertools
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from sqlalchemy import select
 
 from tenantkit import Tenant, TenantKit
@@ -101,13 +102,33 @@ class Endings(logging.Handler):
             heard.setLevel(level)
 
 
+class Spans(SpanExporter):
+    """Keeps the attributes of spans that are over."""
+
+    def __init__(self) -> None:
+        self._ended: list[dict[str, Any]] = []
+        self._news = threading.Condition()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Keep what is over."""
+        with self._news:
+            self._ended += [dict(span.attributes or {}) for span in spans]
+            self._news.notify_all()
+        return SpanExportResult.SUCCESS
+
+    def wait(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether a span with exactly these attributes ended; it may be about to."""
+        with self._news:
+            return self._news.wait_for(lambda: dict(attributes) in self._ended, _PATIENCE)
+
+
 @dataclass
 class Office:
     """A served application, its kit, and what is heard of it."""
 
     endings: Endings
     meters: Meters
-    spans: InMemorySpanExporter
+    spans: Spans
     is_down: threading.Event = field(default_factory=threading.Event)
     kit: TenantKit = field(init=False)
     port: int = field(init=False)

@@ -77,4 +77,3 @@ class AdmittingCursor(CursorWrapper):
 def admitting(kind: type[CursorWrapper]) -> type[CursorWrapper]:
     """Return a cursor class of Django's with the refusals."""
     return type(f"Admitting{kind.__name__}", (AdmittingCursor, kind), {"__module__": __name__})
-

@@ -20,9 +20,7 @@ __all__ = ["RowFilter", "check_node", "check_source", "is_column_of"]
 _RAW: Final = (RawSQL, ExtraWhere)
 _COLUMN: Final = re.compile(r'"?(\w+)"?\."?\w+"?\Z')
 _OURS: Final = "tenantkit.adapters.django."
-_INSTEAD: Final = (
-    "Write it with expressions; or as text in the kit's session, with vouch(); or, for all tenants' rows, in unscoped()."
-)
+_INSTEAD: Final = "Write it with expressions; or as text in the kit's session, with vouch(); or, for all tenants' rows, in unscoped()."
 
 
 class RowFilter:
@@ -78,7 +76,9 @@ def _verdict(kind: type, elements: tuple[type, ...]) -> str | None:
     for ancestor in kind.__mro__:
         if ancestor is object or _is_known(ancestor):
             continue
-        own = sorted(name for name in vars(ancestor) if name.startswith("as_") or name in ("template", "arg_joiner"))
+        own = sorted(
+            name for name in vars(ancestor) if name.startswith("as_") or name in ("template", "arg_joiner")
+        )
         if own:
             return (
                 f"{kind.__module__}.{kind.__qualname__} writes SQL of its own ({', '.join(own)}). If it shows no rows "

@@ -24,7 +24,9 @@ class ScopedSelect(Scoping):
         if sight is None:
             return froms
         if self.query.extra_tables:
-            raise StatementRefused("extra(tables=...) names tables past the models. Use relations or subqueries.")
+            raise StatementRefused(
+                "extra(tables=...) names tables past the models. Use relations or subqueries."
+            )
         for source in self._sources():
             check_source(source)
             if type(source) is BaseTable:

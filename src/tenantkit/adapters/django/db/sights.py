@@ -86,7 +86,9 @@ class Sights:
         found = self._sights.get((vendor, lifted))
         if found is None:
             if vendor not in _DIALECTS:
-                raise ConfigurationError(f"There is no scoping for {vendor} in Django; use PostgreSQL or SQLite.")
+                raise ConfigurationError(
+                    f"There is no scoping for {vendor} in Django; use PostgreSQL or SQLite."
+                )
             found = self._sights[vendor, lifted] = Sight(self._registry(lifted), vendor, self.read_only)
         return found
 
@@ -170,7 +172,9 @@ class Sight:
     @cached_property
     def _processors(self) -> dict[str, Any]:
         binds = (bind for _, bind in self.registry.binds_by_name)
-        return {bind.key: bind.type.dialect_impl(self._dialect).bind_processor(self._dialect) for bind in binds}
+        return {
+            bind.key: bind.type.dialect_impl(self._dialect).bind_processor(self._dialect) for bind in binds
+        }
 
     @cached_property
     def binds(self) -> dict[str, ScopeBind]:

@@ -209,5 +209,6 @@ class Tenancy:
         values = sight.values(scope)[0] if scope is not None else {}
         spelled = {name: (bind, values.get(bind.key)) for name, bind in sight.settings}
         return {
-            name: "" if value is None else str(sight.stored(bind, value)) for name, (bind, value) in spelled.items()
+            name: "" if value is None else str(sight.stored(bind, value))
+            for name, (bind, value) in spelled.items()
         }

@@ -205,7 +205,9 @@ class ScopedInsert(Scoping):
         entry = _writable(sight, meta.db_table)
         self._look_up(Links(self, sight, entry))
         self._is_checked = True
-        is_upsert = self.query.on_conflict == OnConflict.UPDATE and self._condition_of_upsert(entry) is not None
+        is_upsert = (
+            self.query.on_conflict == OnConflict.UPDATE and self._condition_of_upsert(entry) is not None
+        )
         asked = returning_fields or ([meta.pk] if is_upsert else returning_fields)
         rows: list[Any] = super().execute_sql(asked)  # type: ignore[misc]
         if is_upsert and len(rows) < len(self.query.objs):
@@ -232,7 +234,9 @@ class ScopedInsert(Scoping):
     def _remember(self, meta: Any, returning: Any, rows: list[Any]) -> None:
         """Note the keys of rows just inserted, so that their children need no look-up."""
         known = self.connection.tenancy.known(meta.db_table, meta.pk.column)
-        known.update(obj.pk for obj in self.query.objs if obj.pk is not None and not hasattr(obj.pk, "as_sql"))
+        known.update(
+            obj.pk for obj in self.query.objs if obj.pk is not None and not hasattr(obj.pk, "as_sql")
+        )
         if returning and meta.pk in returning:
             place = list(returning).index(meta.pk)
             known.update(row[place] for row in rows)

@@ -5,7 +5,13 @@ from django.db.backends.postgresql import compiler
 from tenantkit.adapters.django.db.reading import ScopedAggregate, ScopedSelect
 from tenantkit.adapters.django.db.writing import ScopedDelete, ScopedInsert, ScopedUpdate
 
-__all__ = ["SQLAggregateCompiler", "SQLCompiler", "SQLDeleteCompiler", "SQLInsertCompiler", "SQLUpdateCompiler"]
+__all__ = [
+    "SQLAggregateCompiler",
+    "SQLCompiler",
+    "SQLDeleteCompiler",
+    "SQLInsertCompiler",
+    "SQLUpdateCompiler",
+]
 
 
 class SQLCompiler(ScopedSelect, compiler.SQLCompiler):
