@@ -12,7 +12,7 @@ from tenantkit.isolation.engine import scoped_class
 from tenantkit.isolation.hooks import COVERED
 from tenantkit.isolation.registry import Registry
 
-__all__ = ["plain_dialect", "speller"]
+__all__ = ["Spell", "plain_dialect", "speller"]
 
 SpellBind = Callable[[ScopeBind, Any], str]
 Spell = Callable[[FromClause, Sequence[ColumnElement[bool]]], str]

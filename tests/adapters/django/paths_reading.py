@@ -12,7 +12,19 @@ from tenantkit.adapters.django.models import with_deleted
 from tenantkit.exceptions import StatementRefused, UndeclaredTable
 from tests.adapters.django.paths import path
 from tests.adapters.django.shop.models import (
-    Country, Document, Folder, Memo, Note, Person, Place, Restaurant, Sale, Stray, Summary, Tag, Template,
+    Country,
+    Document,
+    Folder,
+    Memo,
+    Note,
+    Person,
+    Place,
+    Restaurant,
+    Sale,
+    Stray,
+    Summary,
+    Tag,
+    Template,
 )  # fmt: skip
 
 

@@ -5,7 +5,16 @@ from django.db.models import Count, F, FilteredRelation, Max, Prefetch, Q, Sum, 
 
 from tests.adapters.django.paths import path
 from tests.adapters.django.shop.models import (
-    Comment, Document, Folder, Line, Person, Place, Reading, Restaurant, Summary, Tag,
+    Comment,
+    Document,
+    Folder,
+    Line,
+    Person,
+    Place,
+    Reading,
+    Restaurant,
+    Summary,
+    Tag,
 )  # fmt: skip
 
 

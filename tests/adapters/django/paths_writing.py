@@ -13,7 +13,20 @@ from tenantkit.exceptions import ForeignTenant, StatementRefused
 from tests.adapters.django.paths import path
 from tests.adapters.django.paths_relations import found
 from tests.adapters.django.shop.models import (
-    Comment, Country, Document, Folder, Line, Memo, Note, Person, Place, Restaurant, Sale, Summary, Tag, Template,
+    Comment,
+    Country,
+    Document,
+    Folder,
+    Line,
+    Memo,
+    Note,
+    Person,
+    Place,
+    Restaurant,
+    Sale,
+    Summary,
+    Tag,
+    Template,
 )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from django.db import connections
 from django.test import override_settings
 
 from tenantkit.isolation import RowRule, shared
+from tenantkit.quotas import Plan, Plans
 from tenantkit.resolution import Host, TokenClaim, agree
 
 ALIASES, MADE = ("default", "owner"), ("configuration", "kit", "sights")
 REGION = RowRule("region", column="region", value=lambda scope: scope.dimension("region"))
 TENANCY = {
     "MODELS": {name: shared(writable=True) for name in ("admin", "auth", "contenttypes", "sessions")},
+    "PLANS": Plans(Plan("default", {"tags": 100})),
     "RESOLVE": agree(TokenClaim("org"), Host("{tenant}.localhost")),
     "RULES": [REGION],
     "TOKEN_SECRET": "a secret of the tests, long enough for HS256",
@@ -105,12 +107,15 @@ class Pointer:
             self._made["kit"].dispose()
 
 
-def create_policies():
-    """Create the policies of all tables, as their owner."""
+def create_kit_tables(role, *, policies):
+    """Create the kit's tables, and the policies of all, as their owner."""
     kit = apps.get_app_config("tenantkit").kit
     with kit.owner_engine.begin() as connection:
         kit.metadata.create_all(connection)
-        kit.policies.create_all(connection)
+        if role:
+            connection.exec_driver_sql(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{role}"')
+        if policies:
+            kit.policies.create_all(connection)
 
 
 def _put(alias, connection):

@@ -43,6 +43,7 @@ def rule(path):
 
 
 def answered(reply):
+    """Return the framework's answer."""
     return JsonResponse(reply.content, status=reply.status, safe=False)
 
 
@@ -82,6 +83,7 @@ def async_view(route):
 
 
 def guarded(view, route):
+    """Put a route's guards before a view."""
     for guard in reversed(checks(tenancy, route)):
         view = guard(view)
     return view

@@ -5,7 +5,7 @@ It runs on a database with two tenants and on one where the second never was. Wh
 it leaves in the first tenant's rows must be the same on both, and the second tenant's rows stay as they are.
 """
 
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 
 import pytest
 from django.db import models
@@ -14,36 +14,7 @@ from tenantkit.core.scope import enter
 from tenantkit.exceptions import IsolationError
 from tests.adapters.django import paths_reading, paths_relations, paths_writing, project  # noqa: F401
 from tests.adapters.django.paths import PATHS
-from tests.adapters.django.world import ACME, BOLT, FIRST_NEW, TABLES, World, columns
-
-BOTH, ALONE = (ACME, BOLT), (ACME,)
-
-
-@pytest.fixture(scope="session")
-def worlds(tmp_path_factory):
-    """Give the two databases of a place, made when they are first asked for."""
-    with ExitStack() as stack:
-        made = {}
-
-        def give(place):
-            if place not in made:
-                made[place] = [_world(place, sides, stack, tmp_path_factory) for sides in (BOTH, ALONE)]
-            return made[place]
-
-        yield give
-
-
-def _world(place, sides, stack, tmp_path_factory):
-    if place == "sqlite":
-        app = owner = project.database(str(tmp_path_factory.mktemp("shop") / "shop.db"))
-    else:
-        from tenantkit.testing.services import find_postgres
-
-        database = stack.enter_context(stack.enter_context(find_postgres()).database())
-        app, owner = project.database(database.app), project.database(database.owner)
-    world = World(app, owner, *sides, policies=place == "policies")
-    stack.callback(world.close)
-    return world.create()
+from tests.adapters.django.world import ACME, BOLT, FIRST_NEW, TABLES, columns
 
 
 def plain(value):
@@ -82,6 +53,7 @@ def rows_of(dump, side):
 
 
 def foreign_rows(dump):
+    """Return the other tenant's rows."""
     keys = range(BOLT.key(0), BOLT.key(99))
     return {model.__name__: [row for row in rows if row[0] in keys] for model, rows in dump.items()}
 

@@ -10,7 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models, transaction
 
 from tenantkit import Scope, Tenant
-from tests.adapters.django import project  # noqa: F401 - configures Django
+from tests.adapters.django import project
 from tests.adapters.django.shop import models as shop
 
 FIRST_NEW = 10_000
@@ -135,8 +135,7 @@ class World:
                     _begin_keys(connection, cursor, model)
                     name = model._meta.db_table
                     cursor.execute(f"CREATE TABLE copy_of_{name} AS SELECT * FROM {name}")
-            if self._policies:
-                project.create_policies()
+            project.create_kit_tables(self._app.get("USER"), policies=self._policies)
             self.pristine = self.dump()
         return self
 
@@ -158,6 +157,8 @@ class World:
         """Put all rows back."""
         names = [model._meta.db_table for model in TABLES]
         with unscoped() as cursor, transaction.atomic("owner"):
+            for name in ("audit_event", "quota_counter", "membership", "tenant"):
+                cursor.execute(f"DELETE FROM tenantkit_{name}")
             for name in reversed(names):
                 cursor.execute(f"DELETE FROM {name}")
             for name in names:

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
-from sqlalchemy import MetaData
 
 from tenantkit.adapters.django.bridge import url_of
 from tenantkit.adapters.django.configuration import Configuration
@@ -37,10 +36,10 @@ class TenantkitConfig(AppConfig):
 
     def forget(self) -> None:
         """Forget what was made of the settings; close the kit's own connections."""
-        if "kit" in vars(self):
+        if "kit" in self.__dict__:
             self.kit.dispose()
         for made in _MADE:
-            vars(self).pop(made, None)
+            self.__dict__.pop(made, None)
 
     @once
     def configuration(self) -> Configuration:

@@ -131,8 +131,8 @@ class _Borrowed:
             cursor = self.wrapper.connection.cursor(*args, **options)
             cursor.row_factory = _as_stored
             return cursor
-        from psycopg import Cursor  # noqa: PLC0415 - only where the database is PostgreSQL
-        from psycopg.types.json import JsonbLoader, JsonLoader  # noqa: PLC0415
+        from psycopg import Cursor
+        from psycopg.types.json import JsonbLoader, JsonLoader
 
         cursor = (
             Cursor(self.wrapper.connection) if not args else self.wrapper.connection.cursor(*args, **options)

@@ -62,7 +62,7 @@ class DjangoKit(TenantKit):
         return self.engine if in_test_case(self._database) else self._own_engine
 
     @property
-    def owner_engine(self) -> Engine:  # type: ignore[override]  # which is made once, where there is no TestCase
+    def owner_engine(self) -> Engine:
         """The owner's engine on connections of its own; within a TestCase on Django's."""
         return self._lent_owner_engine if in_test_case(self._owner) else self._own_owner_engine
 

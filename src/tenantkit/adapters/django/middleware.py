@@ -121,7 +121,7 @@ class TenancyMiddleware:
             work.leave()
         for name, value in exchange.headers:
             response[name] = value
-        return response  # type: ignore[no-any-return]
+        return response
 
     def _refused(self, work: Work, error: TenantKitError) -> HttpResponse:
         work.exchange.error, work.exchange.status = error, error.status

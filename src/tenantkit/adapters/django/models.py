@@ -51,7 +51,7 @@ class SoftDeletable(models.Model):
 
 def with_deleted(queryset: Any) -> Any:
     """
-    Return a queryset (also of a manager) that sees rows that were deleted softly, too, and may change them: ``update(deleted_at=None)``.
+    Return a queryset that sees rows that were deleted softly, too, and may change them: ``update(deleted_at=None)``.
 
     It holds for the queryset's own statement with its joins; for subqueries, and for what is prefetched, say it there.
 

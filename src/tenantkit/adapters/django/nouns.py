@@ -121,7 +121,7 @@ class Tenancy:
 def _finder(model: Any, by: str, unless: str | None) -> Any:
     """Return what looks for a row and compares its owner."""
     if not hasattr(model, "_meta"):
-        from tenantkit.rbac import Ownership  # noqa: PLC0415 - of SQLAlchemy's classes
+        from tenantkit.rbac import Ownership
 
         ownership = Ownership(model, by, unless)
         return lambda kit, key: kit.require_owner(ownership, key)

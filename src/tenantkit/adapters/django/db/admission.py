@@ -15,15 +15,31 @@ from tenantkit.exceptions import StatementRefused
 __all__ = ["Admitted", "AdmittingCursor", "admitting"]
 
 _READING: Final = frozenset(
-    """
-    arraysize close description fetchall fetchmany fetchone itersize lastrowid name nextset pgresult rowcount
-    rownumber scroll statusmessage tzinfo_factory
-    """.split()
+    [
+        "arraysize",
+        "close",
+        "description",
+        "fetchall",
+        "fetchmany",
+        "fetchone",
+        "itersize",
+        "lastrowid",
+        "name",
+        "nextset",
+        "pgresult",
+        "rowcount",
+        "rownumber",
+        "scroll",
+        "statusmessage",
+        "tzinfo_factory",
+    ]
 )
 
 
 class Admitted(str):
     """A statement that was compiled for a scope, with its parameters."""
+
+    __slots__ = ("boundary", "parameters")
 
     parameters: Any
     boundary: object

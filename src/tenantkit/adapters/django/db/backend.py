@@ -51,7 +51,7 @@ class ScopedDatabase:
     def make_debug_cursor(self, cursor: Any) -> Any:
         """Return the same, which logs and counts statements, too."""
         kind = type(super().make_debug_cursor(cursor))  # type: ignore[misc]
-        return _admitting(kind)(cursor, self)
+        return _admitting(kind)(cursor, self)  # type: ignore[arg-type]  # a class is hashable
 
     # An error of SQLAlchemy's is none that Django rolls back for, so that is done here.
 
@@ -70,10 +70,12 @@ class ScopedDatabase:
             super()._savepoint_commit(sid)  # type: ignore[misc]
 
     def _savepoint_rollback(self, sid: str) -> None:
-        with self.tenancy.own_call():
-            super()._savepoint_rollback(sid)  # type: ignore[misc]
-        self.tenancy.joint.undo(sid)
-        self.tenancy.ended()
+        try:
+            self.tenancy.joint.undo(sid)  # whose savepoints are within this one
+        finally:
+            with self.tenancy.own_call():
+                super()._savepoint_rollback(sid)  # type: ignore[misc]
+            self.tenancy.ended()
 
     def _commit(self) -> None:
         try:
@@ -155,7 +157,7 @@ def _returned(_operations: Any, cursor: Any, _parameters: Any) -> Any:
 def scoped_editor(kind: Any) -> Any:
     """Return a class of schema editors; while one is open its connection migrates, data of all tenants too."""
 
-    class ScopedSchemaEditor(kind):  # type: ignore[misc]
+    class ScopedSchemaEditor(kind):
         """Changes the schema."""
 
         def __enter__(self) -> Any:

@@ -60,7 +60,7 @@ class Links:
         condition = self._sight.condition_of_parent(link)
         quote = self._connection.ops.quote_name
         column, marks = quote(link.parents[0].name), ", ".join(["%s"] * len(wanted))
-        sql = (
+        sql = (  # of names of tables and columns, and of marks
             f"SELECT COUNT(*) FROM {quote(link.table.name)} {_ROW} "
             f"WHERE {_ROW}.{column} IN ({marks}) AND ({condition.spelled(_ROW)})"
         )

@@ -20,7 +20,10 @@ __all__ = ["RowFilter", "check_node", "check_source", "is_column_of"]
 _RAW: Final = (RawSQL, ExtraWhere)
 _COLUMN: Final = re.compile(r'"?(\w+)"?\."?\w+"?\Z')
 _OURS: Final = "tenantkit.adapters.django."
-_INSTEAD: Final = "Write it with expressions; or as text in the kit's session, with vouch(); or, for all tenants' rows, in unscoped()."
+_INSTEAD: Final = (
+    "Write it with expressions; or as text in the kit's session, with vouch(); or, for all tenants' rows, in "
+    "unscoped()."
+)
 
 
 class RowFilter:
@@ -50,7 +53,7 @@ def check_node(node: Any, functions: frozenset[str], elements: tuple[type, ...])
         StatementRefused: it is raw SQL, a function that is not on the list, or of a class that is not known.
     """
     kind = type(node)
-    verdict = _verdict(kind, elements)
+    verdict = _verdict(kind, elements)  # type: ignore[arg-type]  # a class is hashable
     if verdict is not None:
         raise StatementRefused(verdict)
     extra = getattr(node, "extra", None)
@@ -111,8 +114,8 @@ def _check_function(name: object, kind: type, functions: frozenset[str]) -> None
     spelled = str(name).lower()
     if spelled not in ALLOWED_FUNCTIONS and spelled not in functions:
         raise StatementRefused(
-            f"{kind.__name__} calls the SQL function {str(name)!r}, of which it is not known what it reads. If it shows "
-            "no rows but those it is given, name it in TENANTKIT['FUNCTIONS']."
+            f"{kind.__name__} calls the SQL function {str(name)!r}, of which it is not known what it reads. If it "
+            "shows no rows but those it is given, name it in TENANTKIT['FUNCTIONS']."
         )
 
 

@@ -46,7 +46,7 @@ class Tenancy:
     def config(self) -> "TenantkitConfig":
         """The app, which holds what the settings say."""
         try:
-            found: TenantkitConfig = apps.get_app_config("tenantkit")  # type: ignore[assignment]
+            found: TenantkitConfig = apps.get_app_config("tenantkit")
         except LookupError:
             raise ConfigurationError(
                 f"The database {self._connection.alias!r} is scoped, and INSTALLED_APPS lacks "
@@ -109,8 +109,8 @@ class Tenancy:
                 "needed. Use `with unscoped(reason=..., actor=...) as alias:`."
             )
         return (
-            "No tenant is in scope here, and this statement reads or writes rows that belong to one. Enter a scope with "
-            '`with kit.scope("acme"):`, let TenancyMiddleware do it, or use unscoped() for all tenants.'
+            "No tenant is in scope here, and this statement reads or writes rows that belong to one. Enter a scope "
+            'with `with kit.scope("acme"):`, let TenancyMiddleware do it, or use unscoped() for all tenants.'
         )
 
     @contextmanager
@@ -170,8 +170,8 @@ class Tenancy:
             return
         if not self._unscoped and not (isinstance(sql, Admitted) and sql.holds_for(params)):
             raise StatementRefused(
-                f"Raw SQL is not scoped: {str(sql)[:80]!r}. Write it with the ORM; or as text in the kit's session, with "
-                "vouch(); or, for all tenants' rows, in unscoped()."
+                f"Raw SQL is not scoped: {str(sql)[:80]!r}. Write it with the ORM; or as text in the kit's session, "
+                "with vouch(); or, for all tenants' rows, in unscoped()."
             )
         if not self.has_policies:
             yield
@@ -201,7 +201,7 @@ class Tenancy:
         told = {UNSCOPED: "on"} if self._unscoped else self._settings(scope)
         calls = ", ".join(["set_config(%s, %s, true)"] * len(told))
         with self._connection.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {calls}", [part for pair in told.items() for part in pair])  # noqa: S608
+            cursor.execute(f"SELECT {calls}", [part for pair in told.items() for part in pair])
         self._told = said
 
     def _settings(self, scope: Scope | None) -> dict[str, str]:

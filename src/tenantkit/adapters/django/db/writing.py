@@ -146,8 +146,8 @@ class ScopedInsert(Scoping):
         given = {field.column for field in self.query.fields}
         if missing := sorted(self._stamps.keys() - given):
             raise StatementRefused(
-                f"An INSERT into {entry.table.name!r} leaves out {', '.join(missing)}, which is stamped. Give the model "
-                "that field."
+                f"An INSERT into {entry.table.name!r} leaves out {', '.join(missing)}, which is stamped. Give the "
+                "model that field."
             )
         statements: list[tuple[str, Any]] = super().as_sql()  # type: ignore[misc]
         if self.query.on_conflict == OnConflict.UPDATE:
@@ -246,8 +246,8 @@ def _writable(sight: Sight, table: str) -> Entry:
     entry = sight.entry(table)
     if not sight.is_writable(entry):
         raise StatementRefused(
-            f"Rows of {table!r} are not written in a scope: all tenants read them, or the kit writes them itself. Write "
-            "them in unscoped(), or declare the model shared(writable=True)."
+            f"Rows of {table!r} are not written in a scope: all tenants read them, or the kit writes them itself. "
+            "Write them in unscoped(), or declare the model shared(writable=True)."
         )
     return entry
 
