@@ -10,6 +10,7 @@ from django.test import override_settings
 
 from tenantkit.isolation import RowRule, shared
 from tenantkit.quotas import Plan, Plans
+from tenantkit.rbac import Matrix
 from tenantkit.resolution import Host, TokenClaim, agree
 
 ALIASES, MADE = ("default", "owner"), ("configuration", "kit", "sights")
@@ -17,6 +18,7 @@ REGION = RowRule("region", column="region", value=lambda scope: scope.dimension(
 TENANCY = {
     "MODELS": {name: shared(writable=True) for name in ("admin", "auth", "contenttypes", "sessions")},
     "PLANS": Plans(Plan("default", {"tags": 100})),
+    "ROLES": Matrix({"tags:write": "write tags"}, {"writer": ["tags:write"]}),
     "RESOLVE": agree(TokenClaim("org"), Host("{tenant}.localhost")),
     "RULES": [REGION],
     "TOKEN_SECRET": "a secret of the tests, long enough for HS256",
@@ -42,6 +44,7 @@ if not settings.configured:
             "tests.adapters.django.shop",
         ],
         SECRET_KEY="of the tests",
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
         TENANTKIT=TENANCY,
         USE_TZ=True,
     )

@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from django.apps import AppConfig, apps
+from django.core.checks import register
 from django.core.signals import setting_changed
 
 from tenantkit.adapters.django.bridge import url_of
+from tenantkit.adapters.django.checks import check_project
 from tenantkit.adapters.django.configuration import Configuration
 from tenantkit.adapters.django.db.sights import Sights
 from tenantkit.adapters.django.kit import DjangoKit
@@ -27,7 +29,8 @@ class TenantkitConfig(AppConfig):
     verbose_name = "Tenancy"
 
     def ready(self) -> None:
-        """Read the settings again where a test overrides them."""
+        """Register the checks; read the settings again where a test overrides them."""
+        register(check_project)
         setting_changed.connect(self._read_again)
 
     def _read_again(self, *, setting: str, **_further: Any) -> None:

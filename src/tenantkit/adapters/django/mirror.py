@@ -32,7 +32,7 @@ from tenantkit.sql.declarations import (
     shared,
 )
 
-__all__ = ["ATTRIBUTE", "mirrored"]
+__all__ = ["ATTRIBUTE", "mirrored", "undeclared"]
 
 ATTRIBUTE: Final = "tenancy"
 Info = Mapping[str, Any]
@@ -79,6 +79,21 @@ def mirrored(
     for model, table in tables.items():
         table.info.update(_implied(model, table, ends, frozenset()))
     return metadata
+
+
+def undeclared(
+    classes: Iterable[type[models.Model]], declared: Mapping[str, Info], known: MetaData
+) -> list[type[models.Model]]:
+    """Return the models of which nothing is said, so that every statement refuses them."""
+    classes = tuple(classes)
+    tables = mirrored(classes, declared, known).tables
+    return [
+        model
+        for model in classes
+        if model._meta.db_table in tables
+        and not model._meta.proxy
+        and declaration_of(tables[model._meta.db_table]) is None
+    ]
 
 
 def _said(model: type[models.Model], declared: Mapping[str, Info]) -> Info:

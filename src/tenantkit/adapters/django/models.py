@@ -1,13 +1,22 @@
-"""Abstract models for hosts: rows that belong to a tenant, and rows that are deleted softly."""
+"""Abstract models for hosts, whose rows belong to a tenant or are deleted softly; and the kit's tables, to be read."""
 
 from typing import Any, ClassVar
 
 from django.db import models
 
 from tenantkit.adapters.django.db.scoping import LIFTED
+from tenantkit.adapters.django.fields import tenant_id_field
 from tenantkit.isolation import SOFT_DELETE, scoped_by, soft_deletable
 
-__all__ = ["SoftDeletable", "TenantModel", "with_deleted"]
+__all__ = [
+    "AuditEvent",
+    "Membership",
+    "QuotaCounter",
+    "SoftDeletable",
+    "Tenant",
+    "TenantModel",
+    "with_deleted",
+]
 
 
 class TenantModel(models.Model):
@@ -60,3 +69,104 @@ def with_deleted(queryset: Any) -> Any:
     shown = queryset.all()
     setattr(shown.query, LIFTED, getattr(shown.query, LIFTED, frozenset()) | {SOFT_DELETE.name})
     return shown
+
+
+class Tenant(models.Model):
+    """
+    The directory's tenants; a scope sees its own. To be read: the kit writes them.
+
+    .. versionadded:: 0.1
+    """
+
+    id = tenant_id_field(primary_key=True)
+    slug = models.CharField(max_length=63)
+    name = models.CharField(max_length=200)
+    plan = models.CharField(max_length=64)
+    active = models.BooleanField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_tenant"
+        constraints = (models.UniqueConstraint(fields=("slug",), name="tenantkit_tenant_slug"),)
+
+    def __str__(self) -> str:
+        return str(self.slug)
+
+
+class Membership(models.Model):
+    """
+    Who is a member of a tenant, and in which roles. To be read: the kit writes them.
+
+    .. versionadded:: 0.1
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "user_id")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    user_id = models.CharField(max_length=200)
+    roles = models.JSONField()
+    active = models.BooleanField()
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_membership"
+
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
+class AuditEvent(models.Model):
+    """
+    The trail of a tenant. To be read: the kit writes it, and nobody changes it.
+
+    .. versionadded:: 0.1
+    """
+
+    id = models.UUIDField(primary_key=True)
+    tenant_id = tenant_id_field()
+    occurred_at = models.DateTimeField()
+    actor = models.CharField(max_length=200, null=True)  # noqa: DJ001 - as the kit declares it
+    actor_kind = models.CharField(max_length=16, null=True)  # noqa: DJ001
+    impersonator = models.CharField(max_length=200, null=True)  # noqa: DJ001
+    action = models.CharField(max_length=100)
+    target = models.CharField(max_length=300, null=True)  # noqa: DJ001
+    outcome = models.CharField(max_length=16)
+    details = models.JSONField()
+    request_id = models.CharField(max_length=100, null=True)  # noqa: DJ001
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_audit_event"
+        indexes = (
+            models.Index(fields=("tenant_id", "occurred_at", "id"), name="tenantkit_audit_event_time"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.action)
+
+
+class QuotaCounter(models.Model):
+    """
+    Units that a tenant used of a meter. To be read: the kit counts.
+
+    .. versionadded:: 0.1
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "meter")
+    tenant_id = tenant_id_field()
+    meter = models.CharField(max_length=64)
+    used = models.BigIntegerField()
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_quota_counter"
+        constraints = (
+            models.CheckConstraint(condition=models.Q(used__gte=0), name="tenantkit_quota_counter_used"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.meter)
