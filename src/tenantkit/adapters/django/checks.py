@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core import checks
+from django.core.checks import CheckMessage, Error
 from django.db import connections
 
 from tenantkit.adapters.django.db.backend import ScopedDatabase
@@ -37,7 +38,7 @@ def _of_databases(said: Any) -> Iterator[CheckMessage]:
         if alias not in connections.databases:
             yield Error(
                 f"TENANTKIT['{role}'] is {alias!r}, and DATABASES has no such alias.",
-                hint="The owner's role owns the tables and sees all tenants' rows; on SQLite it is the same file again.",
+                hint="The owner's role owns the tables, and sees all rows. On SQLite it is the same file again.",
                 id="tenantkit.E002",
             )
         elif not isinstance(connections[alias], ScopedDatabase):
@@ -49,7 +50,7 @@ def _of_databases(said: Any) -> Iterator[CheckMessage]:
             )
     for alias in connections.databases:
         if alias not in (said.database, said.owner) and not isinstance(connections[alias], ScopedDatabase):
-            yield Warning(
+            yield checks.Warning(
                 f"DATABASES[{alias!r}] is not scoped: whoever names it sees the rows of all tenants in it.",
                 id="tenantkit.W001",
             )
@@ -59,7 +60,7 @@ def _of_models(said: Any, kit: Any) -> Iterator[CheckMessage]:
     for model in undeclared(apps.get_models(include_auto_created=True), said.models, kit.metadata):
         yield Error(
             f"{model._meta.label} does not say whose rows it holds, so every statement refuses it.",
-            hint="Give it `tenancy = scoped_by(...)`, scoped_through(...) or shared(), or name it in TENANTKIT['MODELS'].",
+            hint="Give it `tenancy = scoped_by(...)`, scoped_through(...) or shared(); or name it in TENANTKIT.MODELS.",
             obj=model,
             id="tenantkit.E004",
         )
@@ -67,14 +68,14 @@ def _of_models(said: Any, kit: Any) -> Iterator[CheckMessage]:
 
 def _of_requests(kit: Any) -> Iterator[CheckMessage]:
     if _MIDDLEWARE not in settings.MIDDLEWARE:
-        yield Warning(
+        yield checks.Warning(
             "MIDDLEWARE lacks the TenancyMiddleware, so no request is in a scope.",
             hint=f"Add {_MIDDLEWARE!r}.",
             id="tenantkit.W002",
         )
     log = kit.all_metadata[-1].tables.get("django_admin_log")
     if log is not None and isinstance(declaration_of(log), Shared):
-        yield Warning(
+        yield checks.Warning(
             "admin.LogEntry is shared, so the admin shows every tenant the names of all objects that were changed.",
             hint="Open the admin to staff of your own only; or replace it by an app whose log has a tenant.",
             id="tenantkit.W003",

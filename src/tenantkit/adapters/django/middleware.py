@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
 from tenantkit.adapters.django.bodies import AsyncBody, Body
 from tenantkit.adapters.django.requests import Work
+from tenantkit.adapters.django.responses import is_problem, problem_response, response_of
 from tenantkit.adapters.exchange import Exchange, RequestHead
 from tenantkit.adapters.problems import problem_of
 from tenantkit.core.scope import enter, outside
@@ -25,7 +26,6 @@ from tenantkit.exceptions import TenantKitError
 __all__ = ["EXCHANGE", "TenancyMiddleware"]
 
 EXCHANGE: Final = "tenantkit"  # attribute of a request
-_ANSWERS: Final = "tenantkit_answers"  # attribute of a response that is the answer to an error of ours
 
 
 class TenancyMiddleware:
@@ -108,7 +108,7 @@ class TenancyMiddleware:
         exchange = work.exchange
         exchange.status, exchange.route = response.status_code, _route(request)
         error = exchange.error
-        if isinstance(error, TenantKitError) and not hasattr(response, _ANSWERS):
+        if isinstance(error, TenantKitError) and not is_problem(response):
             return self._refused(work, error)  # of a middleware, whose errors Django answers by itself
         try:
             work.end()
@@ -131,24 +131,15 @@ class TenancyMiddleware:
     @staticmethod
     def _told(work: Work, answer: Answer) -> HttpResponse:
         work.exchange.status = answer.status
-        response = HttpResponse(answer.body, status=answer.status)
-        for name, value in (*answer.headers, *work.exchange.headers):
-            response[name] = value
         work.leave()
-        return response
+        return response_of(answer, work.exchange.headers)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer an error of ours that a view raised."""
         exchange = getattr(request, EXCHANGE, None)
         if exchange is None or not isinstance(exception, TenantKitError):
             return None
-        exchange.error = exception
-        answer = problem_of(exception)
-        response = HttpResponse(answer.body, status=answer.status)
-        for name, value in answer.headers:
-            response[name] = value
-        setattr(response, _ANSWERS, exception)
-        return response
+        return problem_response(exchange, exception)
 
 
 def _remember_error(request: Any = None, **_further: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache, wraps
 from typing import Any, Final
 
-from tenantkit.adapters.django.db.admission import AdmittingCursor, admitting
+from tenantkit.adapters.django.db.admission import Admitted, AdmittingCursor, admitting
 from tenantkit.adapters.django.db.tenancy import Tenancy
 from tenantkit.adapters.django.db.writing import hidden_row_met
 
@@ -143,7 +143,14 @@ def scoped_operations(kind: type, compilers: str) -> type:
     scoped = _speaking(kind, _OPERATIONS)
     scoped.compiler_module = compilers  # type: ignore[attr-defined]
     scoped.fetch_returned_insert_columns = _returned  # type: ignore[attr-defined]
+    scoped.sequence_reset_sql = _sequences  # type: ignore[attr-defined]
     return scoped
+
+
+def _sequences(operations: Any, style: Any, models: Any) -> list[Admitted]:
+    """Return what sets sequences behind the keys of a fixture that was loaded; it shows no row."""
+    spelled = super(type(operations), operations).sequence_reset_sql(style, models)
+    return [Admitted.now(one, None) for one in spelled]
 
 
 def _returned(_operations: Any, cursor: Any, _parameters: Any) -> Any:
