@@ -226,8 +226,9 @@ class TestWsgi(DjangoContract):
 
 
 class TestAsgi(DjangoContract):
-    """On uvicorn, with views that run in threads."""
+    """On uvicorn, with views that run in threads; it differs from the others in what is not the database's."""
 
+    databases = ("sqlite",)
     handler = ASGIHandler
     options: ClassVar = POOLED
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
 
-from django.db import connections, transaction
+from django.db import connections
 from sqlalchemy import URL, Engine, NullPool, event
 
 from tenantkit.exceptions import ConfigurationError
@@ -159,27 +159,26 @@ class _Savepoint(_Borrowed):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
-        self._alias = alias
         self._sid: Any = None
 
     def cursor(self, *args: Any, **options: Any) -> Any:
         """Return a cursor, in the savepoint."""
         if self._sid is None:
-            self._sid = transaction.savepoint(self._alias)
+            self._sid = self.wrapper.savepoint()
         return super().cursor(*args, **options)
 
     def commit(self) -> None:
         """Keep what was done, as far as Django does."""
-        self._end(transaction.savepoint_commit)
+        self._end(self.wrapper.savepoint_commit)
 
     def rollback(self) -> None:
         """Undo what was done."""
-        self._end(transaction.savepoint_rollback)
+        self._end(self.wrapper.savepoint_rollback)
 
     def _end(self, end: Any) -> None:
         sid, self._sid = self._sid, None
         if sid is not None:
-            end(sid, self._alias)
+            end(sid)
 
 
 def _as_stored(_cursor: Any, row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,11 +9,20 @@ from collections.abc import Iterable
 from functools import cache, wraps
 from typing import Any, Final
 
+from django.utils.functional import cached_property
+
 from tenantkit.adapters.django.db.admission import Admitted, AdmittingCursor, admitting
 from tenantkit.adapters.django.db.tenancy import Tenancy
 from tenantkit.adapters.django.db.writing import hidden_row_met
 
-__all__ = ["ScopedDatabase", "scoped_creation", "scoped_editor", "scoped_introspection", "scoped_operations"]
+__all__ = [
+    "ScopedDatabase",
+    "scoped_creation",
+    "scoped_editor",
+    "scoped_features",
+    "scoped_introspection",
+    "scoped_operations",
+]
 
 _INTROSPECTION: Final = (
     "get_catalog",
@@ -26,6 +35,7 @@ _INTROSPECTION: Final = (
     "get_table_list",
     "table_names",
 )
+_FEATURES: Final = ("supports_json_field", "supports_transactions")
 _OPERATIONS: Final = ("execute_sql_flush", "sql_flush")
 _CREATION: Final = (
     "_clone_test_db",
@@ -136,6 +146,16 @@ def scoped_introspection(kind: type) -> type:
 def scoped_creation(kind: type) -> type:
     """Return a class that may make databases for tests."""
     return _speaking(kind, _CREATION)
+
+
+def scoped_features(kind: type) -> type:
+    """Return a class of features that may ask the database for what it can do."""
+    asked = {}
+    for name in _FEATURES:
+        found = next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
+        if isinstance(found, cached_property):
+            asked[name] = cached_property(_own(found.func))
+    return type(f"Scoped{kind.__name__}", (kind,), {"__module__": __name__, **asked})
 
 
 def scoped_operations(kind: type, compilers: str) -> type:

@@ -45,8 +45,13 @@ class Scoping:
 
     def filled(self, sight: Sight, text: Text, alias: str) -> RowFilter:
         """Return a condition with the values of the scope."""
-        quoted = self.quote_name_unless_alias(alias)  # type: ignore[attr-defined]
-        return RowFilter(f"({text.spelled(quoted)})", self.connection.tenancy.values(sight, text.binds))
+        values = self.connection.tenancy.values(sight, text.binds)
+        return RowFilter(f"({text.spelled(self._quoted(alias))})", values)
+
+    def _quoted(self, alias: str) -> str:
+        """Return an alias as the statement spells it; Django calls that differently since 6.1."""
+        quote = getattr(self, "quote_name", None) or self.quote_name_unless_alias  # type: ignore[attr-defined]
+        return str(quote(alias))
 
     def limited(self, where: Any, added: RowFilter | None) -> Any:
         """Return a WHERE with one more condition."""

@@ -2,6 +2,7 @@
 
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.creation import DatabaseCreation
+from django.db.backends.postgresql.features import DatabaseFeatures
 from django.db.backends.postgresql.introspection import DatabaseIntrospection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
@@ -10,6 +11,7 @@ from tenantkit.adapters.django.db.backend import (
     ScopedDatabase,
     scoped_creation,
     scoped_editor,
+    scoped_features,
     scoped_introspection,
     scoped_operations,
 )
@@ -22,5 +24,6 @@ class DatabaseWrapper(ScopedDatabase, base.DatabaseWrapper):
 
     SchemaEditorClass = scoped_editor(DatabaseSchemaEditor)
     creation_class = scoped_creation(DatabaseCreation)
+    features_class = scoped_features(DatabaseFeatures)
     introspection_class = scoped_introspection(DatabaseIntrospection)
     ops_class = scoped_operations(DatabaseOperations, "tenantkit.adapters.django.db.postgresql.compiler")

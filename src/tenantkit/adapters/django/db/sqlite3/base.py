@@ -2,6 +2,7 @@
 
 from django.db.backends.sqlite3 import base
 from django.db.backends.sqlite3.creation import DatabaseCreation
+from django.db.backends.sqlite3.features import DatabaseFeatures
 from django.db.backends.sqlite3.introspection import DatabaseIntrospection
 from django.db.backends.sqlite3.operations import DatabaseOperations
 from django.db.backends.sqlite3.schema import DatabaseSchemaEditor
@@ -10,6 +11,7 @@ from tenantkit.adapters.django.db.backend import (
     ScopedDatabase,
     scoped_creation,
     scoped_editor,
+    scoped_features,
     scoped_introspection,
     scoped_operations,
 )
@@ -22,6 +24,7 @@ class DatabaseWrapper(ScopedDatabase, base.DatabaseWrapper):
 
     SchemaEditorClass = scoped_editor(DatabaseSchemaEditor)
     creation_class = scoped_creation(DatabaseCreation)
+    features_class = scoped_features(DatabaseFeatures)
     introspection_class = scoped_introspection(DatabaseIntrospection)
     ops_class = scoped_operations(DatabaseOperations, "tenantkit.adapters.django.db.sqlite3.compiler")
 
