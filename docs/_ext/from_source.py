@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from tenantkit import exceptions
-from tenantkit.adapters import fastapi, flask
+from tenantkit.adapters import django, fastapi, flask
 from tenantkit.adapters.problems import problem_of
 from tenantkit.core.settings import Settings
 from tenantkit.exceptions import RowNotFound, TenantKitError
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-ADAPTERS: dict[str, type] = {"FastAPI": fastapi.Tenancy, "Flask": flask.Tenancy}
+ADAPTERS: dict[str, type] = {"FastAPI": fastapi.Tenancy, "Flask": flask.Tenancy, "Django": django.Tenancy}
 
 
 def errors() -> list[type[TenantKitError]]:

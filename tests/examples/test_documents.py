@@ -1,8 +1,10 @@
 """One product behind each framework: the same requests, the same answers."""
 
+import os
 import re
+import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -18,20 +20,14 @@ MODULES = ("models", "service", "sign_up", *FRAMEWORKS)
 UPGRADE = "https://documents.example/upgrade"
 
 
-@pytest.fixture(params=FRAMEWORKS)
+@pytest.fixture(params=[*FRAMEWORKS, "with_django"])
 def product(request, tmp_path, monkeypatch):
     """Sign two organizations up, serve the product, and give a client for each member."""
-    monkeypatch.setenv("TENANTKIT_DATABASE_URL", f"sqlite:///{tmp_path / 'documents.db'}")
     monkeypatch.setenv("TENANTKIT_TOKEN_SECRET", "a secret of the product, long enough for HS256")
-    monkeypatch.syspath_prepend(FOLDER)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for name in MODULES:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    with redirect_stdout(StringIO()) as printed:
-        import_module("sign_up")
-    tokens = dict(re.findall(r"^(\w+)=(\S+)$", printed.getvalue(), re.MULTILINE))
-    made = import_module(request.param)
-    with FRAMEWORKS[request.param](made.app) as port:
+    monkeypatch.setenv("TENANTKIT_DATABASE_URL", f"sqlite:///{tmp_path / 'documents.db'}")
+    opened = django_served if request.param == "with_django" else served
+    with opened(request.param, tmp_path, monkeypatch) as (port, printed):
+        tokens = dict(re.findall(r"^(\w+)=(\S+)$", printed, re.MULTILINE))
         clients = {
             user.lower(): httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {token}"}
@@ -41,9 +37,56 @@ def product(request, tmp_path, monkeypatch):
         yield clients
         for client in clients.values():
             client.close()
+
+
+@contextmanager
+def served(name, _folder, monkeypatch):
+    """Serve the product from a thread; give the port, and what signing up printed."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for module in MODULES:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    with redirect_stdout(StringIO()) as printed:
+        import_module("sign_up")
+    made = import_module(name)
+    with FRAMEWORKS[name](made.app) as port:
+        yield port, printed.getvalue()
     made.service.kit.dispose()
-    for name in MODULES:
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    for module in MODULES:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+@contextmanager
+def django_served(_name, folder, _monkeypatch):
+    """Serve the project from a process of its own, since a process has one project; it runs the commands, too."""
+    left_out = ("TENANTKIT_DATABASE_URL", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment = kept | {
+        "DOCUMENTS_DATABASE": str(folder / "documents.db"),
+        "PYTHONPYCACHEPREFIX": str(folder.parent / "compiled"),  # of all tests; none in the examples
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(FOLDER), os.environ.get("PYTHONPATH")))),
+    }
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", SERVE], env=environment, text=True, **pipes
+    ) as server:
+        printed = list(iter(server.stdout.readline, "serving\n"))
+        yield int(server.stdout.readline()), "".join(printed)
+        server.communicate()
+    assert server.returncode == 0
+
+
+SERVE = """
+import sys
+from with_django import manage
+for arguments in (["migrate", "--database", "owner", "-v", "0"], ["check"], ["sign_up"]):
+    manage.execute_from_command_line(["manage.py", *arguments])
+from tenantkit.testing.serving import serve_wsgi
+from with_django.wsgi import application
+with serve_wsgi(application) as port:
+    print("serving", port, sep="\\n", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_folders_and_documents(product):

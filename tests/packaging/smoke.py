@@ -1,7 +1,7 @@
 """
 Import what one extra brings and run a little of it, in an environment that holds the wheel and that extra alone.
 
-`nox -s extras` runs it: python smoke.py core|alembic|asyncio|postgres|mariadb|fastapi|flask|redis|cli|demo|test|all
+`nox -s extras` runs it: python smoke.py <extra>
 """
 
 import asyncio
@@ -176,6 +176,79 @@ def flask(folder):
     kit.dispose()
 
 
+def django(folder):
+    """Ask a project, in a process of its own, by Django's own client."""
+    print(imported({"adapters"}, skipping=(*other_frameworks("django"), *NEEDS_A_PROJECT)), "modules")
+    script = Path(folder) / "project.py"
+    script.write_text(DJANGO_PROJECT, encoding="utf-8")
+    subprocess.run([sys.executable, "-W", "error", str(script)], check=True, cwd=folder)
+
+
+# what Django imports when a project is set up, or needs another package of its world
+NEEDS_A_PROJECT = tuple(
+    f"tenantkit.adapters.django.{name}"
+    for name in (
+        "admin",
+        "apps",
+        "db",
+        "fields",
+        "management",
+        "migrations",
+        "models",
+        "operations",
+        "rest",
+        "templatetags",
+    )
+)
+DJANGO_PROJECT = f"""
+import sys
+import django
+from django.conf import settings
+from tenantkit.rbac import Matrix
+from tenantkit.resolution import TokenClaim, agree
+
+database = {{"ENGINE": "tenantkit.adapters.django.db.sqlite3", "NAME": "project.db"}}
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    DATABASES={{"owner": database, "default": database}},
+    INSTALLED_APPS=["tenantkit.adapters.django"],
+    MIDDLEWARE=["tenantkit.adapters.django.middleware.TenancyMiddleware"],
+    ROOT_URLCONF=__name__,
+    TENANTKIT={{
+        "TOKEN_SECRET": {SECRET!r},
+        "RESOLVE": agree(TokenClaim("org")),
+        "ROLES": Matrix({{"members:read": "see members"}}, {{"reader": ["members:*"]}}),
+    }},
+)
+django.setup()
+from django.core.management import call_command
+from django.db import connections
+from django.http import JsonResponse
+from django.test import Client
+from django.urls import path
+from tenantkit.adapters.django import tenancy
+from tenantkit.adapters.django.models import Membership
+
+call_command("migrate", database="owner", verbosity=0)
+with tenancy.kit.unscoped_session(reason="smoke run", actor="test") as session:
+    for slug in ("ours", "theirs"):
+        tenant = tenancy.kit.directory.create_tenant(session, slug)
+        tenancy.kit.directory.add_member(session, tenant, f"of {{slug}}", ["reader"])
+    session.commit()
+
+@tenancy.requires("members:read")
+def members(request):
+    return JsonResponse(list(Membership.objects.values_list("user_id", flat=True)), safe=False)
+
+urlpatterns = [path("members", members)]
+token = tenancy.kit.tokens.issue("of theirs", tenant)
+assert Client().get("/members").status_code == 401
+assert Client(headers={{"Authorization": f"Bearer {{token}}"}}).get("/members").json() == ["of theirs"]
+tenancy.kit.dispose()
+connections.close_all()
+"""
+
+
 def redis(folder):
     """Ask a server that is not there for a sign of life."""
     settings = Settings(
@@ -272,11 +345,12 @@ RUNS = {
     "postgres": [core, postgres],
     "fastapi": [core, asyncio_, fastapi],
     "flask": [core, flask],
+    "django": [core, django],
     "redis": [core, redis],
     "cli": [core, cli],
     "demo": [core, asyncio_, postgres, fastapi, cli, demo],
     "test": [core, test],
-    "all": [core, asyncio_, postgres, fastapi, flask, redis, cli, demo, test],
+    "all": [core, asyncio_, postgres, fastapi, flask, django, redis, cli, demo, test],
 }
 
 

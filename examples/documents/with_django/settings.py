@@ -15,7 +15,10 @@ _DATABASE = {
 }
 
 ALLOWED_HOSTS = ["*"]
-DATABASES = {"owner": _DATABASE, "default": _DATABASE}  # on PostgreSQL: a role that owns the tables, and one that works
+DATABASES = {
+    "owner": _DATABASE,
+    "default": _DATABASE,
+}  # on PostgreSQL: a role that owns the tables, and one that works
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = ["tenantkit.adapters.django", "with_django.apps.Documents"]
 MIDDLEWARE = [

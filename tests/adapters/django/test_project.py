@@ -177,7 +177,8 @@ def test_policies_by_migration(shop, tmp_path, monkeypatch):
 
 def test_templates(shop):
     """A template asks for permissions, the tenant and what was used."""
-    text = "{% load tenancy %}{% tenant as t %}{{ t.slug }} {% if 'tags:write'|allowed %}may{% else %}may not{% endif %}"
+    asked = "{% if 'tags:write'|allowed %}may{% else %}may not{% endif %}"
+    text = "{% load tenancy %}{% tenant as t %}{{ t.slug }} " + asked
     with enter(Scope(ACME.tenant, Actor("ann"), frozenset({"writer"}))):
         assert "acme may" == Template(text).render(Context())
     with enter(Scope(ACME.tenant, Actor("ann"))), transaction.atomic():
