@@ -33,7 +33,7 @@ napoleon_use_ivar = True  # attributes of dataclasses are described once, in the
 OTHERS = (
     "annotated_types collections contextlib datetime fastapi os pathlib psycopg pydantic pydantic_settings"
 )
-OTHERS += " _pytest flask sqlalchemy starlette types typing uuid"
+OTHERS += " _pytest django flask sqlalchemy starlette types typing uuid"
 nitpick_ignore_regex = [
     (r"py:.*", rf"(?:{'|'.join(OTHERS.split())})\..*"),
     (r"py:.*", rf"(?:{'|'.join(dir(builtins))})(?:\[.*)?"),

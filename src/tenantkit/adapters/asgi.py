@@ -8,7 +8,13 @@ the application returns.
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from importlib.util import find_spec
 from typing import Any, Final
+
+from tenantkit.exceptions import DependencyMissing, TenantKitError
+
+if find_spec("anyio") is None:
+    raise DependencyMissing("tenantkit.adapters.asgi needs anyio: pip install 'tenantkit[asyncio]'.")
 
 import anyio
 import anyio.to_thread
@@ -20,7 +26,6 @@ from tenantkit.adapters.paths import PathKind, Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.adapters.seats import Seat
 from tenantkit.core.scope import enter, outside
-from tenantkit.exceptions import TenantKitError
 from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
 

@@ -35,9 +35,9 @@ class Configuration:
         resolve: how a request's tenant is settled.
         engine_options: for ``sqlalchemy.create_engine``, of the engines with connections of the kit's own, such as
             ``{"pool_size": 2}``.
-        kit: what else :class:`~tenantkit.TenantKit` takes: roles, plans, dimensions ...
+        kit: what else :class:`~tenantkit.kit.TenantKit` takes: roles, plans, dimensions ...
         paths: the paths that need no tenant.
-        settings: the values of :class:`~tenantkit.Settings`, but for the URLs of the databases.
+        settings: the values of :class:`~tenantkit.core.settings.Settings`, but for the URLs of the databases.
 
     Raises:
         ConfigurationError: a key is unknown.

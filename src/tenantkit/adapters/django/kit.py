@@ -33,7 +33,7 @@ class DjangoKit(TenantKit):
         database: alias of the database that the application works in.
         owner: alias of the database whose role owns the tables.
         own_options: for the engines with connections of the kit's own.
-        parts: as for :class:`~tenantkit.TenantKit`.
+        parts: as for :class:`~tenantkit.kit.TenantKit`.
 
     .. versionadded:: 0.1
     """
