@@ -259,24 +259,6 @@ def redis(folder):
     kit.dispose()
 
 
-def alembic(_folder):
-    """Import what migrations run, and let Alembic know its operations."""
-    print(imported({"migrations"}), "modules")
-    from alembic.operations import Operations
-
-    check(hasattr(Operations, "create_policies_online"), "Alembic has the operations")
-
-
-def mariadb(_folder):
-    """Make engines, sync and async, for a server that is not asked for anything."""
-    for make, url in (
-        (scope_engine, "mariadb+pymysql://nobody@127.0.0.1:1/none"),
-        (scope_async_engine, "mariadb+aiomysql://nobody@127.0.0.1:1/none"),
-    ):
-        engine = make(url, metadata=Base.metadata)
-        check(engine.dialect.name == "mariadb", f"{url} is MariaDB")
-
-
 def other_frameworks(wanted):
     """The adapters that need another framework than the wanted one, or an event loop that it does without."""
     of_asgi = () if wanted == "fastapi" else ("asgi", "seats")
