@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -42,9 +43,9 @@ class Tenancy:
         self.joint = JointSessions()
         self.schema_editors = 0
 
-    @property
+    @cached_property
     def config(self) -> "TenantkitConfig":
-        """The app, which holds what the settings say."""
+        """The app, which holds what the settings say; it is looked for once, since every expression asks."""
         try:
             found: TenantkitConfig = apps.get_app_config("tenantkit")
         except LookupError:
