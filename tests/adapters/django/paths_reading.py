@@ -534,6 +534,35 @@ def expression_of_ones_own(side):
 
 
 @path(refused=StatementRefused)
+def expression_whose_sql_was_exchanged(side):
+    made = Lower("title")
+    made.as_sqlite = made.as_postgresql = lambda *_arguments: ("(SELECT max(title) FROM shop_document)", [])
+    return list(Document.objects.annotate(n=made))
+
+
+@path(refused=StatementRefused)
+def expression_that_claims_to_be_djangos(side):
+    made = type(
+        "Lower", (Everything,), {"__module__": "django.db.models.functions.text", "as_sql": Everything.as_sql}
+    )
+    return list(Document.objects.annotate(n=made(output_field=models.IntegerField())))
+
+
+@path(refused=StatementRefused)
+def parameters_changed_after_the_compilation(side):
+    class Changing(list):
+        """Parameters that are others when they are looked at again."""
+
+        def __iter__(self):
+            return iter((201,))
+
+    sql, params = Document.objects.filter(pk=side.key()).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, Changing(params))
+        return cursor.fetchall()
+
+
+@path(refused=StatementRefused)
 def explained(side):
     return Document.objects.explain()
 

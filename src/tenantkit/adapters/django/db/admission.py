@@ -41,20 +41,19 @@ class Admitted(str):
 
     __slots__ = ("boundary", "parameters")
 
-    parameters: Any
+    parameters: tuple[Any, ...]
     boundary: object
 
     @classmethod
     def now(cls, sql: str, parameters: Any) -> "Admitted":
         """Admit a statement in the scope that the calling code runs in."""
         made = cls(sql)
-        made.parameters, made.boundary = parameters, _boundary()
+        made.parameters, made.boundary = tuple(parameters or ()), _boundary()  # a list could change
         return made
 
     def holds_for(self, parameters: Any) -> bool:
         """Whether it may run here and now with some parameters."""
-        same = parameters is self.parameters or tuple(parameters or ()) == tuple(self.parameters or ())
-        return same and self.boundary == _boundary()
+        return tuple(parameters or ()) == self.parameters and self.boundary == _boundary()
 
 
 def _boundary() -> object:
@@ -70,6 +69,10 @@ class AdmittingCursor(CursorWrapper):
     def execute(self, sql: Any, params: Any = None) -> Any:
         """Run a statement that was compiled for this scope; refuse any other."""
         with self.db.tenancy.running(sql, params):
+            if isinstance(sql, Admitted) and params is not None:
+                params = (
+                    sql.parameters
+                )  # what was compared, and not what may say something else the next time
             return super().execute(sql, params)
 
     def executemany(self, sql: Any, param_list: Any) -> Any:

@@ -5,6 +5,7 @@ As in SQLAlchemy's, refused is what holds SQL that a caller wrote: in it nothing
 """
 
 import re
+import sys
 from functools import cache
 from typing import Any, Final
 
@@ -53,13 +54,16 @@ def check_node(node: Any, functions: frozenset[str], elements: tuple[type, ...])
         StatementRefused: it is raw SQL, a function that is not on the list, or of a class that is not known.
     """
     kind = type(node)
+    own = getattr(node, "__dict__", ())
+    if "as_sql" in own or "as_sqlite" in own or "as_postgresql" in own:
+        raise StatementRefused(f"A {kind.__name__} was given SQL of its own (as_sql). {_INSTEAD}")
     verdict = _verdict(kind, elements)  # type: ignore[arg-type]  # a class is hashable
     if verdict is not None:
         raise StatementRefused(verdict)
     extra = getattr(node, "extra", None)
     if extra and isinstance(node, Func):
         _check_extra(node, extra, functions)
-    elif isinstance(node, Func) and not _is_known(kind):
+    elif isinstance(node, Func) and not _is_known(kind):  # type: ignore[arg-type]  # a class is hashable
         _check_function(node.function, kind, functions)
 
 
@@ -92,8 +96,15 @@ def _verdict(kind: type, elements: tuple[type, ...]) -> str | None:
     return None
 
 
+@cache
 def _is_known(kind: type) -> bool:
-    return kind.__module__.startswith(("django.", _OURS))
+    """Whether a class is Django's or ours: it stands where it says, so that no other can claim to."""
+    if not kind.__module__.startswith(("django.", _OURS)):
+        return False
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind
 
 
 def _check_extra(node: Any, extra: dict[str, Any], functions: frozenset[str]) -> None:
@@ -106,7 +117,7 @@ def _check_extra(node: Any, extra: dict[str, Any], functions: frozenset[str]) ->
     for name, value in extra.items():
         if name != "function" and isinstance(value, str) and f"%({name})s" in template:
             raise StatementRefused(f"{type(node).__name__} is given {name!r} as SQL. {_INSTEAD}")
-    if "function" in extra or not _is_known(type(node)):
+    if "function" in extra or not _is_known(type(node)):  # type: ignore[arg-type]
         _check_function(extra.get("function", node.function), type(node), functions)
 
 
