@@ -237,8 +237,9 @@ class TestAsgi(DjangoContract):
 
 
 class TestAsync(DjangoContract):
-    """On uvicorn, with views that run on the loop."""
+    """On uvicorn, with views that run on the loop; their connections are what differs, so it is PostgreSQL."""
 
+    databases = ("postgresql",)
     handler = ASGIHandler
     options: ClassVar = POOLED
 
