@@ -2,9 +2,26 @@
 
 from django.core.paginator import Paginator
 from django.db import connection, models
-from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, Subquery, Sum, Value, Window
-from django.db.models.expressions import RawSQL
+from django.db.models import (
+    Avg,
+    Case,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    Value,
+    When,
+    Window,
+)
+from django.db.models.expressions import CombinedExpression, RawSQL
 from django.db.models.functions import Concat, Lower, RowNumber, TruncMonth
+from django.db.models.sql.where import WhereNode
 from django.http import Http404
 from django.shortcuts import get_list_or_404, get_object_or_404
 
@@ -560,6 +577,56 @@ def parameters_changed_after_the_compilation(side):
     with connection.cursor() as cursor:
         cursor.execute(sql, Changing(params))
         return cursor.fetchall()
+
+
+EVERYTHING = "(SELECT max(title) FROM shop_document)"
+
+
+@path(refused=StatementRefused)
+def connector_of_ones_own(side):
+    made = CombinedExpression(Value("x"), f"|| {EVERYTHING} ||", Value("y"), output_field=models.TextField())
+    return list(Document.objects.annotate(n=made))
+
+
+@path(refused=StatementRefused)
+def case_by_template(side):
+    made = Case(
+        When(pk=1, then=Value("x")), default=Value("y"), template=f"{EVERYTHING} || CASE %(cases)s END"
+    )
+    return list(Document.objects.annotate(n=made))
+
+
+@path(refused=StatementRefused)
+def subquery_by_template(side):
+    made = Subquery(Person.objects.values("name")[:1], template=f"{EVERYTHING} || (%(subquery)s)")
+    return list(Document.objects.annotate(n=made))
+
+
+@path(refused=StatementRefused)
+def template_set_afterwards(side):
+    made = Lower("title")
+    made.template = EVERYTHING
+    return list(Document.objects.annotate(n=made))
+
+
+@path(refused=StatementRefused)
+def where_of_ones_own(side):
+    class Or(WhereNode):
+        """A WHERE that says OR."""
+
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            self.connector = "OR"
+
+    rows = Document.objects.filter(pk=side.key())
+    rows.query.where = Or(rows.query.where.children)
+    return list(rows)
+
+
+@path(refused=StatementRefused)
+def alias_of_scoping(side):
+    named = {"tenantkit_row": FilteredRelation("documents")}
+    return list(Person.objects.annotate(**named).values("tenantkit_row__title"))
 
 
 @path(refused=StatementRefused)

@@ -414,6 +414,36 @@ def save_with_the_tenant_changed(side):
     one.save()
 
 
+class Liar(uuid.UUID):
+    """Says that it is equal to anything."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = uuid.UUID.__hash__
+
+
+@path
+def create_with_a_tenant_that_lies(side):
+    return Person.objects.create(name="x", email="x", tenant_id=Liar(int=2))
+
+
+@path
+def update_with_a_tenant_that_lies(side):
+    return Document.objects.filter(pk=side.key()).update(tenant_id=Liar(int=2))
+
+
+@path(refused=StatementRefused)
+def create_with_a_key_that_the_database_rounds(side):
+    return Line.objects.create(summary_id=Value(200.7), text="x")
+
+
+@path
+def update_with_a_key_that_the_database_rounds(side):
+    own = Document.objects.filter(pk__in=[101, side.key()])
+    return own.update(folder=Value(200.7, output_field=Folder._meta.pk))
+
+
 @path(refused=StatementRefused)
 def upsert_of_children(side):
     rows = [Line(pk=201, summary_id=101, text="x")]

@@ -69,7 +69,7 @@ class AdmittingCursor(CursorWrapper):
     def execute(self, sql: Any, params: Any = None) -> Any:
         """Run a statement that was compiled for this scope; refuse any other."""
         with self.db.tenancy.running(sql, params):
-            if isinstance(sql, Admitted) and params is not None:
+            if isinstance(sql, Admitted) and params is not None and not self.db.tenancy.may_speak:
                 params = (
                     sql.parameters
                 )  # what was compared, and not what may say something else the next time
@@ -86,7 +86,7 @@ class AdmittingCursor(CursorWrapper):
             return super().callproc(*args, **options)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _READING and not self.db.tenancy.is_unscoped:
+        if name not in _READING and not self.db.tenancy.may_speak:
             raise StatementRefused(
                 f"cursor.{name} goes past the compiler that scopes statements. Use the ORM, or unscoped()."
             )

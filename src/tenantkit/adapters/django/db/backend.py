@@ -36,7 +36,7 @@ _INTROSPECTION: Final = (
     "table_names",
 )
 _FEATURES: Final = ("supports_json_field", "supports_transactions")
-_OPERATIONS: Final = ("execute_sql_flush", "sql_flush")
+_OPERATIONS: Final = ("compose_sql", "execute_sql_flush", "sql_flush")
 _CREATION: Final = (
     "_clone_test_db",
     "_create_test_db",
@@ -53,6 +53,11 @@ class ScopedDatabase:
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.tenancy = Tenancy(self)
+
+    def connect(self) -> None:
+        """Connect; handlers of ``connection_created``, such as PostgreSQL's types', may ask and set what they need."""
+        with self.tenancy.own_call():
+            super().connect()  # type: ignore[misc]
 
     def make_cursor(self, cursor: Any) -> Any:
         """Return a cursor that takes scoped statements only."""
@@ -123,16 +128,17 @@ class ScopedDatabase:
             super().enable_constraint_checking()  # type: ignore[misc]
 
 
-def _speaking(kind: type, names: Iterable[str]) -> type:
-    """Return a subclass of a class of Django's whose named methods may run SQL of their own."""
-    methods = {name: _own(getattr(kind, name)) for name in names if hasattr(kind, name)}
+def _speaking(kind: type, names: Iterable[str], *, unscoped: bool = False) -> type:
+    """Return a subclass of a class of Django's whose named methods may run SQL of their own, or see all rows."""
+    methods = {name: _own(getattr(kind, name), unscoped=unscoped) for name in names if hasattr(kind, name)}
     return type(f"Scoped{kind.__name__}", (kind,), {"__module__": __name__, **methods})
 
 
-def _own(method: Any) -> Any:
+def _own(method: Any, *, unscoped: bool = False) -> Any:
     @wraps(method)
     def call(self: Any, *args: Any, **options: Any) -> Any:
-        with self.connection.tenancy.own_call():
+        tenancy: Tenancy = self.connection.tenancy
+        with tenancy.unscoped() if unscoped else tenancy.own_call():
             return method(self, *args, **options)
 
     return call
@@ -145,7 +151,7 @@ def scoped_introspection(kind: type) -> type:
 
 def scoped_creation(kind: type) -> type:
     """Return a class that may make databases for tests."""
-    return _speaking(kind, _CREATION)
+    return _speaking(kind, _CREATION, unscoped=True)
 
 
 def scoped_features(kind: type) -> type:

@@ -7,6 +7,7 @@ up to say why. An INSERT has no WHERE, so its keys are looked up before, once a 
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 from django.db.models.expressions import Case, Expression, Value
 from django.db.models.functions import Cast
@@ -20,6 +21,7 @@ from tenantkit.isolation.entry import Entry, Link
 __all__ = ["Guarded", "Links", "plain_values"]
 
 _ROW = "tenantkit_parent_row"
+_EXACT = (int, str, UUID, type(None))
 
 
 class Links:
@@ -121,7 +123,9 @@ def plain_values(expression: Any) -> list[object] | None:
     """Return all values that an expression can have, where it only chooses among plain ones; else None."""
     found: list[object] = []
     for leaf in _leaves(expression):
-        if type(leaf) is not Value:
+        if (
+            type(leaf) is not Value or type(leaf.value) not in _EXACT
+        ):  # the database could read it as another key
             return None
         found.append(leaf.value)
     return found
@@ -132,7 +136,9 @@ def _leaves(expression: Any) -> Iterator[Any]:
         for case in expression.cases:
             yield from _leaves(case.result)
         yield from _leaves(expression.default)
-    elif isinstance(expression, Cast):
+    elif (
+        isinstance(expression, Cast) and type(expression.source_expressions[0]) is Case
+    ):  # as bulk_update() writes it
         yield from _leaves(expression.source_expressions[0])
     else:
         yield expression

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from typing import Any, Final
 
-from django.db.models.expressions import Func, RawSQL
+from django.db.models.expressions import Col, Combinable, CombinedExpression, Func, RawSQL
 from django.db.models.sql.datastructures import BaseTable, Join
 from django.db.models.sql.where import ExtraWhere
 
@@ -20,6 +20,23 @@ __all__ = ["RowFilter", "check_node", "check_source", "is_column_of"]
 
 _RAW: Final = (RawSQL, ExtraWhere)
 _COLUMN: Final = re.compile(r'"?(\w+)"?\."?\w+"?\Z')
+_SPELLED: Final = frozenset(
+    [
+        "arg_joiner",
+        "as_postgresql",
+        "as_sql",
+        "as_sqlite",
+        "case_joiner",
+        "filter_template",
+        "function",
+        "template",
+    ]
+)
+_CONNECTORS: Final = frozenset(
+    vars(Combinable)[name]
+    for name in vars(Combinable)
+    if name.isupper() and isinstance(vars(Combinable)[name], str)
+)
 _OURS: Final = "tenantkit.adapters.django."
 _INSTEAD: Final = (
     "Write it with expressions; or as text in the kit's session, with vouch(); or, for all tenants' rows, in "
@@ -54,14 +71,20 @@ def check_node(node: Any, functions: frozenset[str], elements: tuple[type, ...])
         StatementRefused: it is raw SQL, a function that is not on the list, or of a class that is not known.
     """
     kind = type(node)
-    own = getattr(node, "__dict__", ())
-    if "as_sql" in own or "as_sqlite" in own or "as_postgresql" in own:
-        raise StatementRefused(f"A {kind.__name__} was given SQL of its own (as_sql). {_INSTEAD}")
+    own = getattr(node, "__dict__", {})
+    if given := _SPELLED.intersection(own):
+        raise StatementRefused(f"A {kind.__name__} was given SQL of its own ({min(given)}). {_INSTEAD}")
     verdict = _verdict(kind, elements)  # type: ignore[arg-type]  # a class is hashable
     if verdict is not None:
         raise StatementRefused(verdict)
+    if isinstance(node, CombinedExpression) and node.connector not in _CONNECTORS:
+        raise StatementRefused(
+            f"Expressions are combined by {node.connector!r}, which is no operator. {_INSTEAD}"
+        )
+    if isinstance(node, Col) and '"' in str(node.alias):
+        raise StatementRefused(f"A column is of {node.alias!r}, which is no alias of a table.")
     extra = getattr(node, "extra", None)
-    if extra and isinstance(node, Func):
+    if extra:
         _check_extra(node, extra, functions)
     elif isinstance(node, Func) and not _is_known(kind):  # type: ignore[arg-type]  # a class is hashable
         _check_function(node.function, kind, functions)
@@ -108,16 +131,16 @@ def _is_known(kind: type) -> bool:
 
 
 def _check_extra(node: Any, extra: dict[str, Any], functions: frozenset[str]) -> None:
-    for name in ("template", "arg_joiner"):
-        if name in extra:
+    for name in sorted(_SPELLED.intersection(extra)):
+        if name != "function":
             raise StatementRefused(
                 f"{type(node).__name__} is given its {name} as SQL, in which nothing can be scoped. {_INSTEAD}"
             )
-    template = node.template
+    template = getattr(node, "template", "")
     for name, value in extra.items():
         if name != "function" and isinstance(value, str) and f"%({name})s" in template:
             raise StatementRefused(f"{type(node).__name__} is given {name!r} as SQL. {_INSTEAD}")
-    if "function" in extra or not _is_known(type(node)):  # type: ignore[arg-type]
+    if isinstance(node, Func) and ("function" in extra or not _is_known(type(node))):  # type: ignore[arg-type]
         _check_function(extra.get("function", node.function), type(node), functions)
 
 

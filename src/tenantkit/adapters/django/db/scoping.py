@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.db.models.sql.datastructures import Join
+from django.db.models.sql.where import WhereNode
 
 from tenantkit.adapters.django.db.admission import Admitted
 from tenantkit.adapters.django.db.nodes import RowFilter, check_node, is_column_of
 from tenantkit.adapters.django.db.sights import Sight, Text
+from tenantkit.exceptions import StatementRefused
+from tenantkit.isolation.elements import RESERVED_PREFIX
 
 __all__ = ["LIFTED", "Scoping"]
 
@@ -40,6 +43,8 @@ class Scoping:
 
     def filter_of(self, sight: Sight, table: str, alias: str, *, for_write: bool = False) -> RowFilter | None:
         """Return the condition for a table that stands in the statement under an alias."""
+        if alias != table and alias.casefold().startswith(RESERVED_PREFIX):
+            raise StatementRefused(f"The alias {alias!r} is reserved: {RESERVED_PREFIX}... is scoping's own.")
         text = sight.condition(table, for_write=for_write)
         return None if text is None else self.filled(sight, text, alias)
 
@@ -57,8 +62,11 @@ class Scoping:
         """Return a WHERE with one more condition."""
         if added is None:
             return where
-        kind = type(self.query.where)
-        return kind([added] if where is None else [added, where])
+        if where is not None and type(where) is not WhereNode:
+            raise StatementRefused(
+                f"A WHERE is a {type(where).__qualname__}, and could say OR. Use filter()."
+            )
+        return WhereNode([added] if where is None else [added, where])
 
     def admitted(self, sql: str, params: Any) -> tuple[str, Any]:
         """Vouch for a compiled statement, so that the cursor takes it in this scope and with these parameters."""

@@ -75,7 +75,12 @@ class Tenancy:
     @property
     def is_unscoped(self) -> bool:
         """Whether rows of all tenants are in sight now."""
-        return bool(self._unscoped or self._own_calls or self.schema_editors)
+        return bool(self._unscoped or self.schema_editors)
+
+    @property
+    def may_speak(self) -> bool:
+        """Whether a cursor takes SQL that no compiler made: Django's own, or anybody's where all rows are in sight."""
+        return self.is_unscoped or bool(self._own_calls)
 
     def sight(self, lifted: frozenset[str]) -> "Sight | None":
         """Return what is in sight now without some rules, or None where everything is."""

@@ -73,10 +73,9 @@ class ScopedUpdate(Scoping):
                     "Leave it out."
                 )
             own = self.connection.tenancy.value(sight, stamp.bind.key)
-            if value is None:  # of an object that was never loaded
-                self.query.values[index] = (field, model, own)
-            else:
+            if value is not None:  # it is of an object that was never loaded
                 _compare(field, value, stamp, own)
+            self.query.values[index] = (field, model, own)  # what is given may only say that it is equal
 
     def _filters_of_links(self, links: Links) -> Iterator[RowFilter]:
         for index, (field, model, value) in enumerate(self.query.values):
@@ -131,6 +130,7 @@ class ScopedInsert(Scoping):
             return own
         if stamp.is_strict:
             _compare(field, value, stamp, own)
+            return own  # what is given may only say that it is equal
         return value
 
     @property

@@ -7,6 +7,8 @@ from django.db import migrations, models
 from tenantkit.adapters.django.fields import tenant_id_field
 from tenantkit.adapters.django.operations import CreateTables
 
+__all__ = ["Migration"]
+
 _TENANT: Final = """
 CREATE TABLE tenantkit_tenant (
     id {{tenant_id}} NOT NULL,
