@@ -56,9 +56,9 @@ def mirrored(
     Raises:
         ConfigurationError: a label names no model, or two models of one table say different things.
     """
-    metadata, classes = MetaData(), tuple(classes)
+    metadata, classes = MetaData(), (MigrationRecorder.Migration, *classes)
     by_table: dict[str, type[models.Model]] = {}
-    for model in (MigrationRecorder.Migration, *classes):
+    for model in classes:
         meta = model._meta
         if meta.proxy or meta.swapped or meta.db_table in known.tables:
             continue
@@ -68,10 +68,17 @@ def mirrored(
                 f"{first._meta.label} and {meta.label} have one table, {meta.db_table!r}, and say different things of "
                 "whose rows it holds."
             )
+        if first is not model and (further := _columns_of(model) - _columns_of(first)):
+            raise ConfigurationError(
+                f"{meta.label} says of the table {meta.db_table!r} what {first._meta.label} does not: "
+                f"{', '.join(sorted(further))}. Let both have the same columns and foreign keys."
+            )
     _refuse_unknown_labels(declared, by_table.values())
     tables = {model: _table(model, metadata) for model in by_table.values()}
-    ends = tables | {
-        model: known.tables[name] for model in classes if (name := model._meta.db_table) in known.tables
+    ends = {
+        model: known.tables[name] if name in known.tables else metadata.tables[name]
+        for model in classes
+        if (name := model._meta.db_table) in known.tables or name in metadata.tables
     }
     for model, table in tables.items():
         _add_keys(model, table, ends)
@@ -195,6 +202,16 @@ def _type(field: Any) -> TypeEngine[Any]:
     if isinstance(field, models.CharField | models.TextField):
         return String(collation=getattr(field, "db_collation", None))
     return NullType()
+
+
+def _columns_of(model: type[models.Model]) -> set[str]:
+    """Return the columns of a model's own table, each with what it points to."""
+    return {
+        f"{field.column} -> {field.remote_field.model._meta.db_table}"
+        if field.remote_field
+        else str(field.column)
+        for field in model._meta.local_concrete_fields
+    }
 
 
 def _add_keys(model: type[models.Model], table: Table, tables: Mapping[type[models.Model], Table]) -> None:
