@@ -15,14 +15,7 @@ from tenantkit.adapters.django.db.admission import Admitted, AdmittingCursor, ad
 from tenantkit.adapters.django.db.tenancy import Tenancy
 from tenantkit.adapters.django.db.writing import hidden_row_met
 
-__all__ = [
-    "ScopedDatabase",
-    "scoped_creation",
-    "scoped_editor",
-    "scoped_features",
-    "scoped_introspection",
-    "scoped_operations",
-]
+__all__ = ["ScopedDatabase", "scoped_database"]
 
 _INTROSPECTION: Final = (
     "get_catalog",
@@ -128,6 +121,38 @@ class ScopedDatabase:
             super().enable_constraint_checking()  # type: ignore[misc]
 
 
+class _BegunByHand:
+    """Mixed into the wrapper of SQLite, whose transactions Django begins by a statement."""
+
+    tenancy: Tenancy
+
+    def _start_transaction_under_autocommit(self) -> None:
+        with self.tenancy.own_call():
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+
+
+def scoped_database(kind: Any, compilers: str) -> Any:
+    """
+    Return the wrapper class of a scoped backend.
+
+    Args:
+        kind: the ``DatabaseWrapper`` of a backend of Django's, which names the classes of its parts.
+        compilers: the dotted path of the module with the scoped compilers.
+    """
+    parts = {
+        "__module__": kind.__module__,
+        "SchemaEditorClass": _scoped_editor(kind.SchemaEditorClass),
+        "creation_class": _scoped_creation(kind.creation_class),
+        "features_class": _scoped_features(kind.features_class),
+        "introspection_class": _scoped_introspection(kind.introspection_class),
+        "ops_class": _scoped_operations(kind.ops_class, compilers),
+    }
+    begins = (
+        (_BegunByHand,) if hasattr(kind, "_start_transaction_under_autocommit") else ()
+    )  # Django asks by hasattr
+    return type("DatabaseWrapper", (*begins, ScopedDatabase, kind), parts)
+
+
 def _speaking(kind: type, names: Iterable[str], *, unscoped: bool = False) -> type:
     """Return a subclass of a class of Django's whose named methods may run SQL of their own, or see all rows."""
     methods = {name: _own(getattr(kind, name), unscoped=unscoped) for name in names if hasattr(kind, name)}
@@ -144,17 +169,17 @@ def _own(method: Any, *, unscoped: bool = False) -> Any:
     return call
 
 
-def scoped_introspection(kind: type) -> type:
+def _scoped_introspection(kind: type) -> type:
     """Return a class of introspection that may read the catalog."""
     return _speaking(kind, _INTROSPECTION)
 
 
-def scoped_creation(kind: type) -> type:
+def _scoped_creation(kind: type) -> type:
     """Return a class that may make databases for tests."""
     return _speaking(kind, _CREATION, unscoped=True)
 
 
-def scoped_features(kind: type) -> type:
+def _scoped_features(kind: type) -> type:
     """Return a class of features that may ask the database for what it can do."""
     asked = {}
     for name in _FEATURES:
@@ -164,7 +189,7 @@ def scoped_features(kind: type) -> type:
     return type(f"Scoped{kind.__name__}", (kind,), {"__module__": __name__, **asked})
 
 
-def scoped_operations(kind: type, compilers: str) -> type:
+def _scoped_operations(kind: type, compilers: str) -> type:
     """Return a class of operations with the compilers of a module."""
     scoped = _speaking(kind, _OPERATIONS)
     scoped.compiler_module = compilers  # type: ignore[attr-defined]
@@ -187,7 +212,7 @@ def _returned(_operations: Any, cursor: Any, _parameters: Any) -> Any:
     return row
 
 
-def scoped_editor(kind: Any) -> Any:
+def _scoped_editor(kind: Any) -> Any:
     """Return a class of schema editors; while one is open its connection migrates, data of all tenants too."""
 
     class ScopedSchemaEditor(kind):
