@@ -22,7 +22,7 @@ class Clock(Protocol):
 
 
 class TenantLookup(Protocol):
-    """Promises to answer by the present state of the directory, suspended tenants included, and to raise nothing."""
+    """Promises to find tenants by the state of the directory, or of seconds ago, suspended ones included."""
 
     def by_slug(self, slug: str) -> Tenant | None:
         """Return the tenant of a slug, or None."""

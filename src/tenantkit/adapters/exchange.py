@@ -108,17 +108,27 @@ class Exchange:
             NotAuthenticated: there is no token, or one that does not verify.
             ResolutionError: the tenant cannot be settled.
         """
-        if self._kind == "public":
-            return
         credentials = self._credentials()
-        if self._kind == "optional" and credentials.token is None:
+        if credentials is None:
             return
         if self._kind == "central":
             self.actor = self.kit.authenticate(credentials)
-            return
-        self.scope = self.kit.identify(credentials)
-        self.actor = self.scope.actor
-        tag_span(tenant=self.scope.tenant.slug, request_id=self.request_id)
+        else:
+            self._identified(self.kit.identify(credentials))
+
+    def recall(self) -> bool:
+        """
+        Find out the same without waiting, and return whether that was possible; otherwise :meth:`identify` has to.
+
+        Opens and asks nothing, so that an event loop may call it.
+        """
+        credentials = self._credentials()
+        if credentials is None:
+            return True
+        scope = None if self._kind == "central" else self.kit.recall(credentials)
+        if scope is not None:
+            self._identified(scope)
+        return scope is not None
 
     def record(self) -> None:
         """
@@ -182,13 +192,22 @@ class Exchange:
             return {"status": error.status, "problem": error.problem, **told, **why}
         return None if error is None else {"status": _FAILED, "error": type(error).__name__}
 
-    def _credentials(self) -> RequestCredentials:
+    def _identified(self, scope: Scope) -> None:
+        self.scope, self.actor = scope, scope.actor
+        tag_span(tenant=scope.tenant.slug, request_id=self.request_id)
+
+    def _credentials(self) -> RequestCredentials | None:
+        """Return what the request says of itself, or None where nothing has to be found out."""
+        if self._kind == "public":
+            return None
         head = self._head
         if head.host == "":
             raise HostMalformed("The request has no Host header or several; send one.")
         bearer = _BEARER.match(head.authorization or "")
         if head.authorization is not None and bearer is None:
             raise NotAuthenticated("The Authorization header is not `Bearer <token>`.")
+        if bearer is None and self._kind == "optional":
+            return None
         return RequestCredentials(host=head.host, token=bearer[1] if bearer else None, facts=self._facts)
 
     @property

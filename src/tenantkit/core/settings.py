@@ -30,6 +30,10 @@ class Settings(BaseSettings):
         token_leeway: seconds of clock difference that are forgiven.
         token_cache_size: how many tokens are remembered as verified, so that a signature is checked once; time and
             revocation are checked each time. 0 remembers none.
+        directory_cache_lifetime: seconds for which a tenant or membership that was found is not looked up again. A
+            change through the directory is seen by this process at once, by others after these seconds. 0 looks up
+            at each request.
+        directory_cache_size: how many tenants and memberships are remembered.
         redis_url: URL of the Redis server, if the application has one.
         tenant_id_type: the type of tenant ids in this application.
         unscoped_sessions: whether ``unscoped_session`` may be used at all.
@@ -56,6 +60,8 @@ class Settings(BaseSettings):
     token_lifetime: int = Field(default=900, ge=1, le=86_400)
     token_leeway: int = Field(default=0, ge=0, le=300)
     token_cache_size: int = Field(default=10_000, ge=0)
+    directory_cache_lifetime: float = Field(default=10, ge=0, allow_inf_nan=False)
+    directory_cache_size: int = Field(default=10_000, ge=0)
     redis_url: SecretStr | None = None
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
     unscoped_sessions: bool = True

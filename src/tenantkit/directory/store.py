@@ -1,6 +1,6 @@
 """The directory on a database."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from uuid import UUID
 
 from sqlalchemy import insert
@@ -30,6 +30,7 @@ class Directory:
         clock: tells the time.
         roles: names of the roles that members may have; any, if there are none.
         plans: names of the plans that tenants may have; any, if there are none.
+        changed: called with the session when a row changes that may have been looked up before.
 
     .. versionadded:: 0.1
     """
@@ -41,10 +42,12 @@ class Directory:
         *,
         roles: Collection[str] = (),
         plans: Collection[str] = (),
+        changed: Callable[[Session], object] | None = None,
     ) -> None:
         self.tables = tables
         self._clock = clock
         self._roles, self._plans = roles, plans
+        self._changed = changed or _nobody
 
     def create_tenant(
         self,
@@ -79,6 +82,7 @@ class Directory:
         """Suspend a tenant or serve it again. Costs one statement."""
         table = self.tables.tenants
         session.execute(table.update().where(table.c.id == tenant.id).values(active=active))
+        self._changed(session)
 
     def add_member(self, session: Session, tenant: Tenant, user_id: str, roles: Iterable[str]) -> Membership:
         """
@@ -131,6 +135,10 @@ class Directory:
                 f"A tenant of this application needs an id of type {kind.__name__}, not {tenant_id!r}; the empty one "
                 "is the central trail's. Give it as tenant_id=."
             )
+
+
+def _nobody(_session: Session) -> None:
+    """Nobody remembers what was looked up."""
 
 
 def _check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -1,6 +1,7 @@
 """What a request asks of a kit: who and whose it is, and whether the row is theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import RequestFacts, Scope, current
-from tenantkit.core.tenant import Tenant
-from tenantkit.directory import Directory
+from tenantkit.directory import CachedLookup, DirectoryCache, NotCached
 from tenantkit.exceptions import NotAMember, NotAuthenticated, WorkspaceRequired
 from tenantkit.kit.scopes import Scopes
 from tenantkit.rbac import Matrix, Ownership
@@ -43,24 +43,52 @@ class Requests(Scopes):
     roles: Matrix
     verified_tokens: VerifiedTokens
     dimensions: Mapping[str, Claim]
+    directory_cache: DirectoryCache
 
     def identify(self, request: RequestCredentials) -> Scope:
         """
         Return the scope of a request: verify its token, settle its tenant, find the actor's membership.
 
-        Costs one statement for each source that speaks and one for the membership, on a connection of the owner.
+        Costs one statement for each source that speaks and one for the membership, on a connection of the owner, and
+        none for what the directory's cache knows.
 
         Raises:
             NotAuthenticated: there is no token.
             TokenInvalid: it does not verify.
             ResolutionError: the tenant cannot be settled, is suspended, or the actor is no member.
         """
+        with ExitStack() as opened:
+            lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
+            return self._scope_of(request, lookup)
+
+    def recall(self, request: RequestCredentials) -> Scope | None:
+        """
+        Return the scope of a request that :meth:`identify` would return, if that can be told without waiting.
+
+        Opens and asks nothing, so that it may be called on an event loop. Where tokens can be revoked, it returns
+        None: the function that knows may wait for its answer.
+
+        Raises:
+            NotAuthenticated: there is no token.
+            TokenInvalid: it does not verify.
+            ResolutionError: the tenant cannot be settled, or is suspended.
+        """
+        if self.verified_tokens.are_revocable:
+            return None
+        try:
+            return self._scope_of(request, self._lookup())
+        except NotCached:
+            return None
+
+    def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
+        return CachedLookup(self.directory, self.directory_cache, open_session)
+
+    def _scope_of(self, request: RequestCredentials, lookup: CachedLookup) -> Scope:
         claims = self._claims(request)
         spoken = self.resolve.read(request.host, claims)
         actor = _actor(claims)
-        with Session(self.owner_engine) as session:
-            tenant = self.resolve.settle(spoken, _Lookup(self.directory, session))
-            membership = self.directory.membership(session, tenant, actor.id)
+        tenant = self.resolve.settle(spoken, lookup)
+        membership = lookup.membership(tenant, actor.id)
         if membership is None:
             raise NotAMember(
                 f"You are not an active member of {tenant.slug!r}. Ask its owner for an invitation."
@@ -113,16 +141,3 @@ def _actor(claims: Mapping[str, Any]) -> Actor:
     if "sub" not in claims:
         raise NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
     return Actor(claims["sub"])
-
-
-class _Lookup:
-    """The directory on one session, as resolution asks for it."""
-
-    def __init__(self, directory: Directory, session: Session) -> None:
-        self._directory, self._session = directory, session
-
-    def by_slug(self, slug: str) -> Tenant | None:
-        return self._directory.by_slug(self._session, slug)
-
-    def by_id(self, tenant_id: str) -> Tenant | None:
-        return self._directory.by_id(self._session, tenant_id)

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
 
 from tenantkit.audit import AuditTables, AuditTrail
 from tenantkit.core.clock import SystemClock
 from tenantkit.core.settings import Settings
-from tenantkit.directory import Directory, DirectoryTables
+from tenantkit.directory import Directory, DirectoryCache, DirectoryTables
 from tenantkit.exceptions import (
     ConfigurationError,
 )
@@ -78,11 +79,15 @@ class TenantKit(Requests):
         self.clock = clock or SystemClock()
         self.metadata = MetaData()
         tenant_id = tenant_id_type(settings.tenant_id_type)
+        self.directory_cache = DirectoryCache(
+            self.clock, lifetime=settings.directory_cache_lifetime, size=settings.directory_cache_size
+        )
         self.directory = Directory(
             DirectoryTables.define(self.metadata, tenant_id),
             self.clock,
             roles=self.roles.roles,
             plans=self.plans.names,
+            changed=self._directory_changed,
         )
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
         self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
@@ -157,11 +162,15 @@ class TenantKit(Requests):
 
     def create_tables(self) -> None:
         """Create what is missing of the application's and the kit's tables, as their owner, and their policies."""
+        self.directory_cache.clear()  # of tables that were there before
         for metadata in self._metadata:
             metadata.create_all(self.owner_engine)
         if self.settings.policies:
             with self.owner_engine.begin() as connection:
                 self.policies.create_all(connection)
+
+    def _directory_changed(self, session: Session) -> None:
+        self.directory_cache.clear_after(session)
 
     def check_health(self) -> Health:
         """

@@ -51,6 +51,11 @@ class VerifiedTokens:
     def __len__(self) -> int:
         return len(self._seen)
 
+    @property
+    def are_revocable(self) -> bool:
+        """Whether it is asked at each request if a token was revoked."""
+        return self._is_revoked is not None
+
     def verify(self, token: str) -> Mapping[str, Any]:
         """
         Return the claims of a token that verifies, read-only; otherwise as :meth:`AccessTokens.verify`.

@@ -5,6 +5,7 @@ from typing import Any, Final
 from django.apps import AppConfig, apps
 from django.core.checks import register
 from django.core.signals import setting_changed
+from django.db.models.signals import post_migrate
 
 from tenantkit.adapters.django.bridge import url_of
 from tenantkit.adapters.django.checks import check_project
@@ -32,10 +33,15 @@ class TenantkitConfig(AppConfig):
         """Register the checks; read the settings again where a test overrides them."""
         register(check_project)
         setting_changed.connect(self._read_again)
+        post_migrate.connect(self._look_up_again)  # also sent by `flush`, as after a TransactionTestCase
 
     def _read_again(self, *, setting: str, **_further: Any) -> None:
         if setting in ("TENANTKIT", "DATABASES", "INSTALLED_APPS"):
             self.forget()
+
+    def _look_up_again(self, **_facts: Any) -> None:
+        if "kit" in self.__dict__:
+            self.kit.directory_cache.clear()
 
     def forget(self) -> None:
         """Forget what was made of the settings; close the kit's own connections."""

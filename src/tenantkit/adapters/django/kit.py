@@ -5,13 +5,14 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from tenantkit.adapters.django.bridge import borrowing, in_test_case, own_connections
 from tenantkit.core.scope import Scope
 from tenantkit.core.settings import Settings
+from tenantkit.directory import CachedLookup, DirectoryCache
 from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
 from tenantkit.kit.health import ping_database
@@ -105,6 +106,15 @@ class DjangoKit(TenantKit):
     async def arelease(self, scope: Scope) -> None:
         """Close the sessions that a scope holds, in the thread in which Django works for this task."""
         await sync_to_async(self.release)(scope)
+
+    def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
+        if in_test_case(self._owner):  # what is found here is gone when the test is over
+            return CachedLookup(self.directory, DirectoryCache(self.clock, lifetime=0), open_session)
+        return super()._lookup(open_session)
+
+    def _directory_changed(self, session: Session) -> None:
+        super()._directory_changed(session)
+        transaction.on_commit(self.directory_cache.clear, using=self._database)
 
     def create_tables(self) -> None:
         """Run the migrations as the owner, and create what tables of SQLAlchemy the project has besides."""

@@ -1,8 +1,10 @@
 """Promises: whose a request is, and that nothing of it stays."""
 
+import asyncio
 import gc
 import http.client
 import logging
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from tenantkit.testing.contracts.world import World
 __all__ = ["WhosePromises"]
 
 _CROWD: Final = 50
-_IDLE_THREADS: Final = 20
+_SPARE_THREADS: Final = 15
 
 
 class WhosePromises:
@@ -159,11 +161,12 @@ class WhosePromises:
         assert [{"tenant": None}] * _CROWD == list(told)
 
     def test_nothing_piles_up(self, world: World) -> None:
-        """However many requests there were, no more scopes live on than idle threads may remember."""
+        """No kind of request leaves its scope behind, but in idle threads, of which each may remember its last."""
+        times = threading.active_count() + _SPARE_THREADS
         with _logs_without_traces():
-            for _ in range(10):
+            for _ in range(times):
                 self._have_all_kinds(world)
-        assert _IDLE_THREADS >= len(_scopes_of(world))
+        assert times > len(_scopes_of(world))
 
     @staticmethod
     def _have_all_kinds(world: World) -> None:
@@ -197,7 +200,13 @@ def _logs_without_traces() -> Iterator[None]:
 
 
 def _scopes_of(world: World) -> list[Scope]:
-    """Return the scopes of a world's tenants that anything still holds."""
+    """Return the scopes of a world's tenants that anything still holds, but for timers that were cancelled."""
     gc.collect()
+    objects = gc.get_objects()
+    # asyncio keeps these, such as a server's for idle connections, until there are a hundred or their time comes
+    timers = [one for one in objects if type(one) is asyncio.TimerHandle and one.cancelled()]
+    timed = {id(value) for one in timers for value in one._context.values()}  # type: ignore[attr-defined] # noqa: SLF001
     slugs = {world.acme.slug, world.bolt.slug}
-    return [one for one in gc.get_objects() if type(one) is Scope and one.tenant.slug in slugs]
+    return [
+        one for one in objects if type(one) is Scope and one.tenant.slug in slugs and id(one) not in timed
+    ]
