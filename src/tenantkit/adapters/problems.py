@@ -31,7 +31,7 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
         "limit": {"type": "integer", "description": "With quota-exceeded: units allowed."},
         "plan": {"type": "string", "description": "With quota-exceeded: the tenant's plan."},
         "upgrade_url": {
-            "type": ["string", "null"],
+            "anyOf": [{"type": "string"}, {"type": "null"}],
             "description": "With quota-exceeded: where more can be had.",
         },
     },
