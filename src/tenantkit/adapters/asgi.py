@@ -6,10 +6,8 @@ commit that fails is a 5xx and not a 200. What a streamed body or background tas
 the application returns.
 """
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -24,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
 from tenantkit.adapters.exchange import Exchange, RequestHead
+from tenantkit.adapters.own_task import in_own_task
 from tenantkit.adapters.paths import PathKind, Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.adapters.seats import Seat
@@ -86,7 +85,7 @@ class TenancyMiddleware:
                 if exchange.is_public:
                     await connection.run(self._app, receive)
                 else:
-                    await _in_own_task(connection.serve, self._app, receive)
+                    await in_own_task(connection.serve, self._app, receive)
         finally:
             exchange.route = exchange.route or _route(scope)
             exchange.end()
@@ -129,54 +128,6 @@ async def in_thread(scope: MutableMapping[str, Any], work: Callable[..., object]
     """
     await session_of(scope)
     await anyio.to_thread.run_sync(work, *arguments)
-
-
-async def _in_own_task(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-    """
-    Run a request in a task of its own, which a cancellation of the server's task reaches as one of anyio's.
-
-    anyio's waits for the thread that works for the request. asyncio's own does not, and the thread would go on with a
-    connection that is in the pool again, under the next request's transaction. A task group of anyio's would do, at
-    twice the price.
-    """
-    if not _is_asyncio():
-        await work(*arguments)  # trio knows no other cancellation
-        return
-    loop = asyncio.get_running_loop()
-    reached, ended = anyio.CancelScope(), loop.create_future()
-
-    async def run() -> None:
-        try:
-            with reached:
-                await work(*arguments)
-        finally:
-            if not ended.done():
-                ended.set_result(None)
-
-    task = loop.create_task(run())
-    try:
-        await ended
-    except asyncio.CancelledError:
-        reached.cancel()
-        await _until_over(task)
-        task.result()
-        raise
-    await task
-
-
-async def _until_over(task: asyncio.Task[None]) -> None:
-    """Wait for a task, however often the waiting itself is cancelled."""
-    with anyio.CancelScope(shield=True):
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait((task,))
-
-
-def _is_asyncio() -> bool:
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
 
 
 class _Connection:

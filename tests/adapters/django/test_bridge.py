@@ -1,16 +1,22 @@
 """One transaction for Django's ORM and the kit."""
 
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
+from django.apps import AppConfig
 from django.db import connection, connections, transaction
+from django.db.models.signals import post_migrate
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 
+import tests
 from tenantkit.adapters.django import tenancy
+from tenantkit.core.scope import RequestFacts
 from tenantkit.exceptions import ConfigurationError, ScopeRequired
+from tenantkit.kit import RequestCredentials
 from tests.adapters.django.shop.models import Document, Person, Tag
 from tests.adapters.django.world import ACME, BOLT
 
@@ -289,6 +295,13 @@ class InTestCase(TestCase):
                 kit.audit.record("tag.created")
             kit.audit.record_apart(scope, "tried", outcome="refused", details={})
             assert ["tried", "tag.created"] == [event.action for event in kit.audit.latest()]
+        with kit.unscoped_session(reason="set up", actor="test") as session:
+            kit.directory.add_member(session, tenant, "ann", ["writer"])
+            session.commit()
+        token = kit.tokens.issue("ann", tenant)
+        for _ in range(2):
+            assert tenant == kit.identify(RequestCredentials("carl.localhost", token, RequestFacts())).tenant
+        assert 0 == len(kit.directory_cache)
         return tenant
 
 
@@ -306,3 +319,23 @@ def test_in_a_test_case(kit):
     assert [] == labels()
     with kit.unscoped_session(reason="look", actor="test") as session:
         assert kit.directory.by_slug(session, "carl") is None
+
+
+def test_the_directory_is_asked_again_after_a_flush(kit):
+    """The end of a TransactionTestCase, and migrations, may have changed it: what was found is forgotten."""
+    kit.directory_cache.remember("slug", ACME.tenant, changes=kit.directory_cache.changes)
+    empty = AppConfig("tests", tests)
+    post_migrate.send(sender=empty, app_config=empty, using="owner", verbosity=0, interactive=False)
+    assert 0 == len(kit.directory_cache)
+
+
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+def test_a_change_of_the_directory_is_seen_when_django_commits(kit, ends):
+    """Looked up before, a tenant is asked for again once the change is there, and not when only the kit is done."""
+    with suppress(ZeroDivisionError), kit.scope("acme") as scope, transaction.atomic():
+        kit.directory.set_active(kit.session(), scope.tenant, active=True)
+        kit.session().commit()
+        kit.directory_cache.remember("slug", ACME.tenant, changes=kit.directory_cache.changes)
+        if ends == "rollback":
+            raise ZeroDivisionError
+    assert {"commit": 0, "rollback": 1}[ends] == len(kit.directory_cache)
