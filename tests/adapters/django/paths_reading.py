@@ -20,7 +20,8 @@ from django.db.models import (
     Window,
 )
 from django.db.models.expressions import CombinedExpression, RawSQL
-from django.db.models.functions import Concat, Lower, RowNumber, TruncMonth
+from django.db.models.functions import Cast, Concat, Lower, RowNumber, TruncMonth
+from django.db.models.lookups import Exact
 from django.db.models.sql.where import WhereNode
 from django.http import Http404
 from django.shortcuts import get_list_or_404, get_object_or_404
@@ -607,6 +608,90 @@ def template_set_afterwards(side):
     made = Lower("title")
     made.template = EVERYTHING
     return list(Document.objects.annotate(n=made))
+
+
+@path(refused=StatementRefused)
+def cast_to_a_type_that_is_sql(side):
+    kind = models.CharField(max_length=f"9)) || {EVERYTHING} || ((''")
+    return list(Document.objects.annotate(n=Cast("title", kind)).values("n"))
+
+
+@path(refused=StatementRefused)
+def value_of_a_field_that_was_changed(side):
+    kind = models.TextField()
+    kind.get_placeholder = lambda *_arguments: f"{EVERYTHING} || %s"
+    return list(Document.objects.annotate(n=Value("x", output_field=kind)).values("n"))
+
+
+class Wrapped(models.TextField):
+    """A field of one's own that writes SQL around a column."""
+
+    def select_format(self, compiler, sql, params):
+        return f"{EVERYTHING} || {sql}", params
+
+
+@path(refused=StatementRefused)
+def field_of_ones_own(side):
+    return list(Document.objects.annotate(n=Lower("title", output_field=Wrapped())).values("n"))
+
+
+class Resolved(Lower):
+    """A function of Django's, read by a field of one's own."""
+
+    def _resolve_output_field(self):
+        return Wrapped()
+
+
+@path(refused=StatementRefused)
+def field_that_is_found_out_late(side):
+    return list(Document.objects.annotate(n=Resolved("title")).values("n"))
+
+
+class Peeking(Exact):
+    """A lookup of one's own that writes its right side."""
+
+    def get_rhs_op(self, connection, rhs):
+        return f"= {rhs} OR {EVERYTHING} LIKE '%%'"
+
+
+@path(refused=StatementRefused)
+def lookup_of_ones_own(side):
+    return list(Document.objects.filter(Peeking(F("title"), Value("x"))))
+
+
+class Calm(Exact):
+    """A lookup of one's own that writes nothing."""
+
+
+@path
+def lookup_that_writes_nothing(side):
+    return list(Document.objects.filter(Calm(F("pk"), Value(side.key()))))
+
+
+class Plain(models.TextField):
+    """A field of one's own that writes nothing."""
+
+    def from_db_value(self, value, expression, connection):
+        return f"<{value}>"
+
+
+@path
+def field_that_writes_nothing(side):
+    rows = Document.objects.filter(pk=side.key())
+    return list(rows.annotate(n=Lower("title", output_field=Plain())).values("n"))
+
+
+@path(shared=True)
+def what_is_left_of_a_description(side):
+    with connection.cursor() as cursor:
+        connection.introspection.get_table_description(cursor, "shop_document")
+        return list(cursor.fetchall())
+
+
+@path(refused=StatementRefused)
+def description_of_what_is_no_table(side):
+    with connection.cursor() as cursor:
+        return connection.introspection.get_table_description(cursor, '"shop_document" UNION ALL "shop_tag"')
 
 
 @path(refused=StatementRefused)

@@ -24,6 +24,7 @@ from tests.adapters.django.shop.models import (
     Place,
     Restaurant,
     Sale,
+    Shelf,
     Summary,
     Tag,
     Template,
@@ -431,6 +432,46 @@ def create_with_a_tenant_that_lies(side):
 @path
 def update_with_a_tenant_that_lies(side):
     return Document.objects.filter(pk=side.key()).update(tenant_id=Liar(int=2))
+
+
+class Chameleon(int):
+    """A key that says it is another."""
+
+    def __eq__(self, other):
+        return int(other) == 101 if isinstance(other, int) else False
+
+    def __hash__(self):
+        return hash(101)
+
+
+@path
+def create_with_a_key_that_lies(side):
+    """A key that says it is one that was just seen to be in sight."""
+    with transaction.atomic():
+        Line.objects.create(summary_id=101, text="x")
+        try:
+            Line.objects.create(summary_id=Chameleon(side.key(2)), text="y")
+        except ForeignTenant:
+            return "refused"
+    return list(Line.objects.values_list("summary_id", "text"))
+
+
+@path
+def upsert_of_a_row_with_two_keys(side):
+    shelf = Shelf(number=side.key(), label="x")
+    Shelf.objects.bulk_create(
+        [shelf], update_conflicts=True, unique_fields=["tenant_id", "number"], update_fields=["label"]
+    )
+    return list(Shelf.objects.values_list("number", "label"))
+
+
+@path
+def create_and_delete_a_row_with_two_keys(side):
+    made = Shelf.objects.create(number=77, label="x")
+    Shelf.objects.filter(pk=made.pk).update(label="y")
+    found = list(Shelf.objects.filter(number__in=[1, 77, side.key()]).values_list("number", "label"))
+    made.delete()
+    return found
 
 
 @path(refused=StatementRefused)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import registry
 import tests
 from tenantkit.adapters.django import tenancy
 from tenantkit.core.scope import RequestFacts
-from tenantkit.exceptions import ConfigurationError, ScopeRequired
+from tenantkit.exceptions import ConfigurationError, ForeignTenant, ScopeRequired
 from tenantkit.kit import RequestCredentials
 from tests.adapters.django.shop.models import Document, Person, Tag
 from tests.adapters.django.world import ACME, BOLT
@@ -339,3 +339,13 @@ def test_a_change_of_the_directory_is_seen_when_django_commits(kit, ends):
         if ends == "rollback":
             raise ZeroDivisionError
     assert {"commit": 0, "rollback": 1}[ends] == len(kit.directory_cache)
+
+
+def test_a_row_that_a_savepoint_of_the_kit_undid_is_not_known(kit):
+    """A key that was seen before is looked up again after a part of the transaction was rolled back."""
+    with kit.scope("acme"), transaction.atomic():
+        with suppress(ZeroDivisionError), kit.session().begin_nested():
+            gone = Person.objects.create(name="x", email="x")
+            raise ZeroDivisionError
+        with pytest.raises(ForeignTenant):
+            Document.objects.create(title="x", owner_id=gone.pk)

@@ -44,6 +44,7 @@ ACME, BOLT = Side("acme", 1), Side("bolt", 2)
 TABLES = [
     shop.Country, shop.Note, shop.Person, shop.Folder, shop.Tag, shop.Document, shop.Document.tags.through,
     shop.Reading, shop.Summary, shop.Line, shop.Place, shop.Restaurant, shop.Comment, shop.Template, shop.Sale,
+    shop.Shelf,
 ]  # fmt: skip
 
 
@@ -106,6 +107,8 @@ def populate(*sides):
         add(shop.Template, id=side.key(1), name=side.text("own"), **own)
         add(shop.Sale, id=first, region=side.number, amount=5, **own)
         add(shop.Sale, id=second, region=9, amount=7, **own)
+        add(shop.Shelf, number=1, label=side.text("left"), **own)
+        add(shop.Shelf, number=side.key(), label=side.text("right"), **own)
 
 
 class World:

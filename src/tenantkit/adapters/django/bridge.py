@@ -91,6 +91,7 @@ def borrowing(make: MakeEngine, alias: str, *, nested: bool = False, **options: 
     leave_alone(engine)
     event.listen(engine, "before_cursor_execute", _before)
     event.listen(engine, "after_cursor_execute", _after)
+    event.listen(engine, "rollback_savepoint", _forget)
     return engine
 
 
@@ -107,6 +108,11 @@ def _after(connection: Any, _cursor: Any, statement: str, *_facts: Any) -> None:
     wrapper = connection.connection.dbapi_connection.wrapper
     if wrapper.queries_logged:
         wrapper.queries_log.append({"sql": statement, "time": "0.000"})
+
+
+def _forget(connection: Any, *_facts: Any) -> None:
+    """Let Django ask anew for the rows that keys point to: some may be gone."""
+    connection.connection.dbapi_connection.wrapper.tenancy.forget()
 
 
 class _Borrowed:

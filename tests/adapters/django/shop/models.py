@@ -131,6 +131,14 @@ class Sale(TenantModel):
     amount = models.IntegerField()
 
 
+class Shelf(TenantModel):
+    """Known by two columns."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "number")
+    number = models.IntegerField()
+    label = models.CharField(max_length=50)
+
+
 class Stray(models.Model):
     """Of which nothing is said."""
 

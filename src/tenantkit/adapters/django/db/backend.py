@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from tenantkit.adapters.django.db.admission import Admitted, AdmittingCursor, admitting
 from tenantkit.adapters.django.db.tenancy import Tenancy
 from tenantkit.adapters.django.db.writing import hidden_row_met
+from tenantkit.exceptions import StatementRefused
 
 __all__ = ["ScopedDatabase", "scoped_database"]
 
@@ -170,8 +171,20 @@ def _own(method: Any, *, unscoped: bool = False) -> Any:
 
 
 def _scoped_introspection(kind: type) -> type:
-    """Return a class of introspection that may read the catalog."""
-    return _speaking(kind, _INTROSPECTION)
+    """Return a class of introspection that may read the catalog, and shows no rows."""
+    scoped = _speaking(kind, _INTROSPECTION)
+    described = scoped.get_table_description  # type: ignore[attr-defined]
+
+    def get_table_description(self: Any, cursor: Any, table_name: str) -> Any:
+        """Return the columns of a table; of the row that Django asks for to see them, nothing is left to fetch."""
+        if '"' in table_name:
+            raise StatementRefused(f"{table_name!r} is no name of a table.")
+        found = described(self, cursor, table_name)
+        cursor.fetchall()
+        return found
+
+    scoped.get_table_description = get_table_description  # type: ignore[attr-defined]
+    return scoped
 
 
 def _scoped_creation(kind: type) -> type:

@@ -5,7 +5,7 @@ An UPDATE carries the question in its WHERE, so that it costs nothing; where it 
 up to say why. An INSERT has no WHERE, so its keys are looked up before, once a transaction.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -43,21 +43,23 @@ class Links:
         """
         link = self.by_column[field.column]
         target = field.target_field
-        wanted = {target.to_python(value) for value in values if value is not None}
+        given = [target.to_python(value) for value in values if value is not None]
+        odd = [value for value in given if type(value) not in _EXACT]  # may lie about what they are equal to
+        wanted = {value for value in given if type(value) in _EXACT}
         known = self._connection.tenancy.known(link.table.name, link.parents[0].name)
         wanted -= known
-        if not wanted:
-            return
-        if self._count(link, target, wanted) != len(wanted):
-            for value in wanted:
-                if not self._count(link, target, {value}):
-                    raise ForeignTenant(
-                        f"{link.columns[0]} = {value!r} points to no row of {link.table.name!r} in this scope: it is "
-                        "missing or another tenant's. Load or create the row in this scope first."
-                    )
-        known |= wanted
+        if wanted and self._count(link, target, wanted) != len(wanted):
+            odd += wanted
+        else:
+            known |= wanted
+        for value in odd:
+            if not self._count(link, target, [value]):
+                raise ForeignTenant(
+                    f"{link.columns[0]} = {value!r} points to no row of {link.table.name!r} in this scope: it is "
+                    "missing or another tenant's. Load or create the row in this scope first."
+                )
 
-    def _count(self, link: Link, target: Any, wanted: set[object]) -> int:
+    def _count(self, link: Link, target: Any, wanted: Collection[object]) -> int:
         """Return how many of some keys are in sight."""
         condition = self._sight.condition_of_parent(link)
         quote = self._connection.ops.quote_name

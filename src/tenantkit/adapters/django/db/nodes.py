@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from typing import Any, Final
 
+from django.core.exceptions import FieldError
 from django.db.models.expressions import Col, Combinable, CombinedExpression, Func, RawSQL
 from django.db.models.sql.datastructures import BaseTable, Join
 from django.db.models.sql.where import ExtraWhere
@@ -16,7 +17,7 @@ from django.db.models.sql.where import ExtraWhere
 from tenantkit.exceptions import StatementRefused
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
 
-__all__ = ["RowFilter", "check_node", "check_source", "is_column_of"]
+__all__ = ["RowFilter", "check_field", "check_node", "check_source", "is_column_of"]
 
 _RAW: Final = (RawSQL, ExtraWhere)
 _COLUMN: Final = re.compile(r'"?(\w+)"?\."?\w+"?\Z')
@@ -32,6 +33,28 @@ _SPELLED: Final = frozenset(
         "template",
     ]
 )
+_WRITES: Final = _SPELLED - {"function"} | {
+    "batch_process_rhs",
+    "get_db_prep_lookup",
+    "get_rhs_op",
+    "postgres_operator",
+    "process_lhs",
+    "process_rhs",
+    "select_format",
+}
+_FIELD_WRITES: Final = frozenset(
+    [
+        "cast_db_type",
+        "db_type",
+        "db_type_parameters",
+        "get_placeholder",
+        "get_placeholder_sql",
+        "rel_db_type",
+        "select_format",
+    ]
+)
+_NUMBERS_OF_TYPES: Final = ("decimal_places", "max_digits", "max_length", "size")
+_NUMBERS: Final = (int, type(None))
 _CONNECTORS: Final = frozenset(
     vars(Combinable)[name]
     for name in vars(Combinable)
@@ -72,11 +95,14 @@ def check_node(node: Any, functions: frozenset[str], elements: tuple[type, ...])
     """
     kind = type(node)
     own = getattr(node, "__dict__", {})
-    if given := _SPELLED.intersection(own):
+    if given := (_SPELLED | _WRITES).intersection(own):
         raise StatementRefused(f"A {kind.__name__} was given SQL of its own ({min(given)}). {_INSTEAD}")
     verdict = _verdict(kind, elements)  # type: ignore[arg-type]  # a class is hashable
     if verdict is not None:
         raise StatementRefused(verdict)
+    field = _field_of(node)
+    if field is not None:
+        check_field(field, elements)
     if isinstance(node, CombinedExpression) and node.connector not in _CONNECTORS:
         raise StatementRefused(
             f"Expressions are combined by {node.connector!r}, which is no operator. {_INSTEAD}"
@@ -106,9 +132,7 @@ def _verdict(kind: type, elements: tuple[type, ...]) -> str | None:
     for ancestor in kind.__mro__:
         if ancestor is object or _is_known(ancestor):
             continue
-        own = sorted(
-            name for name in vars(ancestor) if name.startswith("as_") or name in ("template", "arg_joiner")
-        )
+        own = sorted(name for name in vars(ancestor) if name.startswith("as_") or name in _WRITES)
         if own:
             return (
                 f"{kind.__module__}.{kind.__qualname__} writes SQL of its own ({', '.join(own)}). If it shows no rows "
@@ -151,6 +175,48 @@ def _check_function(name: object, kind: type, functions: frozenset[str]) -> None
             f"{kind.__name__} calls the SQL function {str(name)!r}, of which it is not known what it reads. If it "
             "shows no rows but those it is given, name it in TENANTKIT['FUNCTIONS']."
         )
+
+
+def _field_of(node: Any) -> Any:
+    """Return the field by which an expression is read or spelled, if it has one."""
+    try:
+        return getattr(node, "_output_field_or_none", None)
+    except FieldError:  # of mixed types: nobody can ask it for its field, Django neither
+        return None
+
+
+def check_field(field: Any, elements: tuple[type, ...]) -> None:
+    """
+    Refuse a field that holds SQL of a caller's own, in its type or around its values.
+
+    Raises:
+        StatementRefused: it does.
+    """
+    kind, own = type(field), vars(field)
+    if (verdict := _verdict_on_field(kind, elements)) is not None:  # type: ignore[arg-type]  # a class is hashable
+        raise StatementRefused(verdict)
+    if given := _FIELD_WRITES.intersection(own):
+        raise StatementRefused(f"A {kind.__name__} was given SQL of its own ({min(given)}). {_INSTEAD}")
+    for name in _NUMBERS_OF_TYPES:
+        if type(number := own.get(name)) not in _NUMBERS:
+            raise StatementRefused(f"A {kind.__name__} has {name}={number!r}, which is no number. {_INSTEAD}")
+    if "base_field" in own:  # of an array
+        check_field(own["base_field"], elements)
+
+
+@cache
+def _verdict_on_field(kind: type, elements: tuple[type, ...]) -> str | None:
+    """Return why no field of a class may be part of a statement, or None."""
+    if _is_known(kind) or issubclass(kind, elements):
+        return None
+    for ancestor in kind.__mro__:
+        own = [] if _is_known(ancestor) else sorted(_FIELD_WRITES.intersection(vars(ancestor)))
+        if own:
+            return (
+                f"The field {kind.__module__}.{kind.__qualname__} writes SQL of its own ({', '.join(own)}). If it "
+                "shows no rows but those it is given, name its class in TENANTKIT['ELEMENTS']."
+            )
+    return None
 
 
 def check_source(source: Any) -> None:

@@ -1,12 +1,13 @@
 """What all compilers do: find out what is in sight, look at each expression, vouch for the statement."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models.sql.datastructures import Join
 from django.db.models.sql.where import WhereNode
 
 from tenantkit.adapters.django.db.admission import Admitted
-from tenantkit.adapters.django.db.nodes import RowFilter, check_node, is_column_of
+from tenantkit.adapters.django.db.nodes import RowFilter, check_field, check_node, is_column_of
 from tenantkit.adapters.django.db.sights import Sight, Text
 from tenantkit.exceptions import StatementRefused
 from tenantkit.isolation.elements import RESERVED_PREFIX
@@ -40,6 +41,11 @@ class Scoping:
                 condition, own = added.as_sql(self, self.connection)
                 return f"{sql} AND {condition}", [*params, *own]
         return sql, params
+
+    def check_fields(self, fields: Iterable[Any]) -> None:
+        """Refuse fields that hold SQL of a caller's own."""
+        for field in fields:
+            check_field(field, self.connection.tenancy.elements)
 
     def filter_of(self, sight: Sight, table: str, alias: str, *, for_write: bool = False) -> RowFilter | None:
         """Return the condition for a table that stands in the statement under an alias."""

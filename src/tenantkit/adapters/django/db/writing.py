@@ -53,6 +53,7 @@ class ScopedUpdate(Scoping):
         if sight is None or not self.query.values:
             return
         entry = _writable(sight, self.query.get_meta().db_table)
+        self.check_fields(field for field, _, _ in self.query.values)
         self._links = Links(self, sight, entry)
         self._check_stamps(sight, entry)
         for added in (
@@ -143,6 +144,7 @@ class ScopedInsert(Scoping):
         if sight is None:
             return [self.admitted(*one) for one in super().as_sql()]  # type: ignore[misc]
         self._entry = entry = _writable(sight, self.query.get_meta().db_table)
+        self.check_fields(self.query.fields)
         given = {field.column for field in self.query.fields}
         if missing := sorted(self._stamps.keys() - given):
             raise StatementRefused(
@@ -208,7 +210,7 @@ class ScopedInsert(Scoping):
         is_upsert = (
             self.query.on_conflict == OnConflict.UPDATE and self._condition_of_upsert(entry) is not None
         )
-        asked = returning_fields or ([meta.pk] if is_upsert else returning_fields)
+        asked = returning_fields or (list(meta.pk_fields) if is_upsert else returning_fields)
         rows: list[Any] = super().execute_sql(asked)  # type: ignore[misc]
         if is_upsert and len(rows) < len(self.query.objs):
             raise hidden_row_met()
@@ -233,6 +235,8 @@ class ScopedInsert(Scoping):
 
     def _remember(self, meta: Any, returning: Any, rows: list[Any]) -> None:
         """Note the keys of rows just inserted, so that their children need no look-up."""
+        if len(meta.pk_fields) > 1:  # no foreign key of Django's points to such a row
+            return
         known = self.connection.tenancy.known(meta.db_table, meta.pk.column)
         known.update(
             obj.pk for obj in self.query.objs if obj.pk is not None and not hasattr(obj.pk, "as_sql")
