@@ -344,8 +344,8 @@ def test_a_change_of_the_directory_is_seen_when_django_commits(kit, ends):
 def test_a_row_that_a_savepoint_of_the_kit_undid_is_not_known(kit):
     """A key that was seen before is looked up again after a part of the transaction was rolled back."""
     with kit.scope("acme"), transaction.atomic():
-        kit.session().connection()  # a savepoint is set on connections that are in use
         with suppress(ZeroDivisionError), kit.session().begin_nested():
+            kit.session().connection()  # the savepoint is set at the first use
             gone = Person.objects.create(name="x", email="x")
             raise ZeroDivisionError
         with pytest.raises(ForeignTenant):
