@@ -171,10 +171,11 @@ class Tenancy:
         Raises:
             StatementRefused: no compiler made it for this scope and these parameters.
         """
-        if self._own_calls or self.schema_editors:
+        is_compiled = isinstance(sql, Admitted) and sql.holds_for(params)
+        if self.schema_editors or (self._own_calls and not is_compiled):
             yield
             return
-        if not self._unscoped and not (isinstance(sql, Admitted) and sql.holds_for(params)):
+        if not self._unscoped and not is_compiled:
             raise StatementRefused(
                 f"Raw SQL is not scoped: {str(sql)[:80]!r}. Write it with the ORM; or as text in the kit's session, "
                 "with vouch(); or, for all tenants' rows, in unscoped()."
