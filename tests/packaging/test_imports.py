@@ -45,7 +45,17 @@ FLOORS = [
     {"cli"},
 ]
 SHELVES = ["model", "rules", "tables", "statements", "store"]
-SHARED_ADAPTERS = {"answers", "asgi", "exchange", "operations", "paths", "problems", "seats", "wsgi"}
+SHARED_ADAPTERS = {
+    "answers",
+    "asgi",
+    "exchange",
+    "operations",
+    "own_task",
+    "paths",
+    "problems",
+    "seats",
+    "wsgi",
+}
 USES_THE_FACE = {"cli", "demo", "testing"}
 HEAVY = {
     "alembic",
