@@ -49,6 +49,7 @@ SHARED_ADAPTERS = {
     "answers",
     "asgi",
     "exchange",
+    "guards",
     "operations",
     "own_task",
     "paths",

@@ -1,6 +1,6 @@
 """The nouns of tenancy for Django: one object, whose kit is the project's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,20 +9,22 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections
 
 from tenantkit.adapters.django.guards import Guard
+from tenantkit.adapters.guards import Guards
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ConfigurationError, RowNotFound
 from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
-from tenantkit.quotas import check_units
-from tenantkit.rbac import check_owner
+from tenantkit.rbac import Ownership, check_owner
 
 __all__ = ["Tenancy", "tenancy"]
 
 
-class Tenancy:
+class Tenancy(Guards[Guard]):
     """
     What views, commands and tasks of a Django project ask of tenancy; there is one, ``tenancy``.
+
+    :meth:`owns` takes a model, or a class of SQLAlchemy's.
 
     .. versionadded:: 0.1
     """
@@ -46,51 +48,20 @@ class Tenancy:
         """Return who asks, also on central paths; None where nobody is known."""
         return request.tenantkit.actor  # type: ignore[no-any-return]
 
-    def requires(self, permission: str) -> Guard:
-        """
-        Return a guard that refuses with 403 unless the actor's roles grant a permission.
+    def _check(self, is_known: Callable[[TenantKit], object]) -> None:
+        is_known(self.kit)
 
-        Raises:
-            ConfigurationError: the permission is not declared in the matrix.
-        """
-        self.kit.roles.check_declared(permission)
+    def _requires(self, permission: str) -> Guard:
         return Guard(lambda _request, _named: self.kit.roles.require(current(), permission))
 
-    def consumes(self, meter: str, units: int = 1) -> Guard:
-        """
-        Return a guard that counts units, and refuses with 402 at the plan's limit.
-
-        The units are counted in the request's transaction: a request that fails counts nothing.
-
-        Raises:
-            ConfigurationError: the meter is unknown, or the units are no whole number from 1 up.
-        """
-        check_units(units)
-        self.kit.plans.check_meter(meter)
+    def _consumes(self, meter: str, units: int) -> Guard:
         return Guard(lambda _request, _named: self.kit.quotas.consume(meter, units))
 
-    def owns(self, model: Any, *, by: str, key: str, unless: str | None = None) -> Guard:
-        """
-        Return a guard that refuses with 403 unless the row that the path names is the actor's.
-
-        A row that the tenant does not have is a 404. Costs one statement.
-
-        Args:
-            model: the model of the row; or a class of SQLAlchemy's.
-            by: its field that holds the owner's user id.
-            key: the path parameter that holds the primary key.
-            unless: a permission that stands in for owning.
-
-        Raises:
-            ConfigurationError: the class has no such field, or the permission is not declared.
-        """
-        if unless is not None:
-            self.kit.roles.check_declared(unless)
+    def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Guard:
         find = _finder(model, by, unless)
         return Guard(lambda _request, named: find(self.kit, str(named[key])))
 
-    def requires_workspace(self) -> Guard:
-        """Return a guard that refuses with 400 unless the token names a workspace."""
+    def _requires_workspace(self) -> Guard:
         return Guard(lambda _request, _named: self.kit.require_workspace())
 
     @contextmanager
@@ -121,8 +92,6 @@ class Tenancy:
 def _finder(model: Any, by: str, unless: str | None) -> Any:
     """Return what looks for a row and compares its owner."""
     if not hasattr(model, "_meta"):
-        from tenantkit.rbac import Ownership
-
         ownership = Ownership(model, by, unless)
         return lambda kit, key: kit.require_owner(ownership, key)
     try:

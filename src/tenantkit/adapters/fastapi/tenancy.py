@@ -1,6 +1,6 @@
 """Tenancy as an object that a FastAPI application is given."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -8,22 +8,23 @@ from fastapi import Depends, FastAPI, Request, Response
 from tenantkit.adapters.asgi import EXCHANGE_KEY, TenancyMiddleware
 from tenantkit.adapters.fastapi import dependencies
 from tenantkit.adapters.fastapi.documents import document
+from tenantkit.adapters.guards import Guards
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.exceptions import TenantKitError
 from tenantkit.kit import TenantKit
-from tenantkit.quotas import check_units
 from tenantkit.rbac import Ownership
 
 __all__ = ["Tenancy"]
 
 
-class Tenancy:
+class Tenancy(Guards[Any]):
     """
     Runs a FastAPI application in the scope of each request's tenant.
 
     Adds the middleware, the handler that turns errors into problem answers, and the documents of both. The request's
-    session is committed before the answer is sent, and rolled back where the answer is an error.
+    session is committed before the answer is sent, and rolled back where the answer is an error. Its guards are
+    dependencies: ``dependencies=[tenancy.requires("documents:read")]``.
 
     Args:
         app: the application.
@@ -53,10 +54,7 @@ class Tenancy:
         health: str | None = None,
         sessions: Literal["sync", "async"] = "sync",
     ) -> None:
-        self._kit = kit
-        is_sync = sessions == "sync"
-        self._consumes = dependencies.ConsumesInThread if is_sync else dependencies.ConsumesInLoop
-        self._owns = dependencies.OwnsInThread if is_sync else dependencies.OwnsInLoop
+        self._kit, self._is_sync = kit, sessions == "sync"
         documents = (app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url)
         paths = Paths(
             public=[*public, *filter(None, documents)], central=central, optional=optional, health=health
@@ -65,51 +63,21 @@ class Tenancy:
         app.add_exception_handler(TenantKitError, _answer)
         document(app, kit, paths)
 
-    def requires(self, permission: str) -> Any:
-        """
-        Return a dependency that refuses with 403 unless the actor's roles grant a permission.
+    def _check(self, is_known: Callable[[TenantKit], object]) -> None:
+        is_known(self._kit)
 
-        Raises:
-            ConfigurationError: the permission is not declared in the matrix.
-        """
-        self._kit.roles.check_declared(permission)
+    def _requires(self, permission: str) -> Any:
         return Depends(dependencies.Requires(permission))
 
-    def consumes(self, meter: str, units: int = 1) -> Any:
-        """
-        Return a dependency that counts units, and refuses with 402 at the plan's limit.
+    def _consumes(self, meter: str, units: int) -> Any:
+        kind = dependencies.ConsumesInThread if self._is_sync else dependencies.ConsumesInLoop
+        return Depends(kind(meter, units))
 
-        The units are counted in the request's transaction: a request that fails counts nothing.
+    def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Any:
+        kind = dependencies.OwnsInThread if self._is_sync else dependencies.OwnsInLoop
+        return Depends(kind(Ownership(model, by, unless), key))
 
-        Raises:
-            ConfigurationError: the meter is unknown, or the units are no whole number from 1 up.
-        """
-        check_units(units)
-        self._kit.plans.check_meter(meter)
-        return Depends(self._consumes(meter, units))
-
-    def owns(self, model: type[Any], *, by: str, key: str, unless: str | None = None) -> Any:
-        """
-        Return a dependency that refuses with 403 unless the row that the path names is the actor's.
-
-        A row that the tenant does not have is a 404. The session knows the row from then on: ``session.get`` of it
-        costs nothing more.
-
-        Args:
-            model: the class of the row.
-            by: its attribute that holds the owner's user id.
-            key: the path parameter that holds the primary key.
-            unless: a permission that stands in for owning.
-
-        Raises:
-            ConfigurationError: the class has no such attribute, or the permission is not declared.
-        """
-        if unless is not None:
-            self._kit.roles.check_declared(unless)
-        return Depends(self._owns(Ownership(model, by, unless), key))
-
-    def requires_workspace(self) -> Any:
-        """Return a dependency that refuses with 400 unless the token names a workspace."""
+    def _requires_workspace(self) -> Any:
         return Depends(dependencies.RequiresWorkspace())
 
 

@@ -8,6 +8,7 @@ from flask import Flask, Response, current_app, got_request_exception, request
 from tenantkit.adapters.exchange import Exchange
 from tenantkit.adapters.flask.commands import make_commands
 from tenantkit.adapters.flask.guards import Guard
+from tenantkit.adapters.guards import Guards
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.adapters.wsgi import EXCHANGE_KEY, TenancyMiddleware
@@ -16,7 +17,6 @@ from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ConfigurationError, TenantKitError
 from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
-from tenantkit.quotas import check_units
 from tenantkit.rbac import Ownership
 
 __all__ = ["Tenancy"]
@@ -24,7 +24,7 @@ __all__ = ["Tenancy"]
 _EXTENSION: Final = "tenantkit"
 
 
-class Tenancy:
+class Tenancy(Guards[Guard]):
     """
     Runs a Flask application in the scope of each request's tenant.
 
@@ -104,60 +104,24 @@ class Tenancy:
         """Who asks, also on central paths; None where nobody is known."""
         return _exchange().actor
 
-    def requires(self, permission: str) -> Guard:
-        """
-        Return a guard that refuses with 403 unless the actor's roles grant a permission.
-
-        Raises:
-            ConfigurationError: the permission is not declared in the matrix; raised by :meth:`init_app` where the kit
-                is not known before.
-        """
-        self._ask(lambda kit: kit.roles.check_declared(permission))
-        return Guard(lambda: _kit().roles.require(current(), permission))
-
-    def consumes(self, meter: str, units: int = 1) -> Guard:
-        """
-        Return a guard that counts units, and refuses with 402 at the plan's limit.
-
-        The units are counted in the request's transaction: a request that fails counts nothing.
-
-        Raises:
-            ConfigurationError: the meter is unknown, or the units are no whole number from 1 up.
-        """
-        check_units(units)
-        self._ask(lambda kit: kit.plans.check_meter(meter))
-        return Guard(lambda: _kit().quotas.consume(meter, units))
-
-    def owns(self, model: type[Any], *, by: str, key: str, unless: str | None = None) -> Guard:
-        """
-        Return a guard that refuses with 403 unless the row that the path names is the actor's.
-
-        A row that the tenant does not have is a 404. The session knows the row from then on: ``session.get`` of it
-        costs nothing more.
-
-        Args:
-            model: the class of the row.
-            by: its attribute that holds the owner's user id.
-            key: the path parameter that holds the primary key.
-            unless: a permission that stands in for owning.
-
-        Raises:
-            ConfigurationError: the class has no such attribute, or the permission is not declared.
-        """
-        if unless is not None:
-            self._ask(lambda kit: kit.roles.check_declared(unless))
-        ownership = Ownership(model, by, unless)
-        return Guard(lambda: _kit().require_owner(ownership, str((request.view_args or {})[key])))
-
-    def requires_workspace(self) -> Guard:
-        """Return a guard that refuses with 400 unless the token names a workspace."""
-        return Guard(lambda: _kit().require_workspace())
-
-    def _ask(self, is_known: Callable[[TenantKit], object]) -> None:
-        """Let each kit be asked whether it knows what a view needs: now, or when it comes."""
+    def _check(self, is_known: Callable[[TenantKit], object]) -> None:
+        """Let each kit be asked: now, or when it comes, by :meth:`init_app`."""
         if self._kit is not None:
             is_known(self._kit)
         self._asked.append(is_known)
+
+    def _requires(self, permission: str) -> Guard:
+        return Guard(lambda: _kit().roles.require(current(), permission))
+
+    def _consumes(self, meter: str, units: int) -> Guard:
+        return Guard(lambda: _kit().quotas.consume(meter, units))
+
+    def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Guard:
+        ownership = Ownership(model, by, unless)
+        return Guard(lambda: _kit().require_owner(ownership, str((request.view_args or {})[key])))
+
+    def _requires_workspace(self) -> Guard:
+        return Guard(lambda: _kit().require_workspace())
 
 
 def _kit() -> TenantKit:
