@@ -205,6 +205,10 @@ class DjangoContract(AdapterContract):
         self.stack.enter_context(override_settings(ROOT_URLCONF=urlconf, MIDDLEWARE=middleware))
         return self.handler()
 
+    def serving_kit(self, kit):
+        """Return the kit that Django made of its settings."""
+        return tenancy.kit
+
 
 def entry(secret, **options):
     """Return the entry of DATABASES for a URL."""

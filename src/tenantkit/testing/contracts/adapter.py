@@ -62,6 +62,10 @@ class AdapterContract(
         """Return the kit; an adapter that builds kits of its own does it here."""
         return make_kit(settings, **options)
 
+    def serving_kit(self, kit: TenantKit) -> TenantKit:
+        """Return the kit that the application works with, where it makes another one by itself."""
+        return kit
+
     @pytest.fixture
     def world(self, adapter_office: Office) -> World:
         """Make two tenants for one test."""
@@ -90,6 +94,7 @@ def open_office(contract: AdapterContract, database: str, folder: Path) -> Itera
         stack.callback(kit.dispose)
         is_asgi = contract.interface == "asgi"
         traced = (_traced_asgi if is_asgi else _traced_wsgi)(contract.application(kit), spans)
+        office.serving_kit = contract.serving_kit(kit)
         office.port = stack.enter_context((serve_asgi if is_asgi else serve_wsgi)(traced))
         yield office
 

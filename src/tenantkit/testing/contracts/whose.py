@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
+from sqlalchemy import event
 
 from tenantkit.core.scope import Scope
 from tenantkit.testing.contracts.world import World
@@ -77,12 +78,28 @@ class WhosePromises:
         assert world.acme.slug == world.ask("GET", "/whoami", host="127.0.0.1").json["tenant"]
 
     def test_a_suspended_tenant(self, world: World) -> None:
-        """It is a 403 from the next request on."""
-        with world.kit.unscoped_session(reason="suspend", actor="test") as session:
-            world.kit.directory.set_active(session, world.acme, active=False)
+        """It is a 403 from the next request on, also of a member who was just served."""
+        assert 200 == world.ask("GET", "/whoami").status
+        kit = world.office.serving_kit
+        with kit.unscoped_session(reason="suspend", actor="test") as session:
+            kit.directory.set_active(session, world.acme, active=False)
             session.commit()
         answer = world.ask("GET", "/whoami")
         assert (403, "tenant-suspended") == (answer.status, answer.problem)
+
+    def test_a_member_who_was_just_served(self, world: World) -> None:
+        """The directory is not asked again, and the answer is the member's own."""
+        for user in ("writer", "reader"):
+            world.ask("GET", "/whoami", user=user)
+        asked: list[str] = []
+        engine = world.office.serving_kit.owner_engine
+        event.listen(engine, "before_cursor_execute", note := lambda *facts: asked.append(facts[2]))
+        try:
+            for user in ("writer", "reader"):
+                assert user == world.ask("GET", "/whoami", user=user).json["actor"]
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        assert [] == asked
 
     def test_a_stranger(self, world: World) -> None:
         """Who is no member is refused with 403, with a token that verifies."""

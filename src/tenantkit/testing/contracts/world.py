@@ -124,13 +124,14 @@ class Spans(SpanExporter):
 
 @dataclass
 class Office:
-    """A served application, its kit, and what is heard of it."""
+    """A served application, the kit of the tests, the kit that serves, and what is heard of it."""
 
     endings: Endings
     meters: Meters
     spans: Spans
     is_down: threading.Event = field(default_factory=threading.Event)
     kit: TenantKit = field(init=False)
+    serving_kit: TenantKit = field(init=False)
     port: int = field(init=False)
 
 
@@ -244,7 +245,8 @@ class World:
 
     def held_connections(self) -> int:
         """Return how many connections are not back in their pools."""
-        pools = [self.kit.engine.pool, self.kit.owner_engine.pool]
-        if "async_engine" in self.kit.__dict__:
-            pools.append(self.kit.async_engine.pool)
+        kit = self.office.serving_kit
+        pools = [kit.apart_engine.pool, kit.owner_engine.pool]
+        if "async_engine" in kit.__dict__:
+            pools.append(kit.async_engine.pool)
         return sum(pool.checkedout() for pool in pools)  # type: ignore[attr-defined]  # of a pool that queues
