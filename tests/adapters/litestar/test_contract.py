@@ -59,12 +59,18 @@ def made(kit, tenancy, of):
     return decorated(sessionless if of.sessionless else handler)
 
 
+async def in_threads(body):
+    """Yield the parts of a body that works in threads: anyio's, which are waited for when a client leaves."""
+    while (part := await anyio.to_thread.run_sync(next, body, None)) is not None:
+        yield part
+
+
 def made_later(kit):
     """Return the handlers of the stream, the task and the socket."""
 
     @route("/stream/{count:str}/{ending:str}", http_method=["GET"], sync_to_thread=False)
     def stream(request: Request) -> Stream:
-        return Stream(parts(lambda name: write(kit.session(), name), **request.path_params))
+        return Stream(in_threads(parts(lambda name: write(kit.session(), name), **request.path_params)))
 
     def task(ending):
         write(kit.session(), "task")
