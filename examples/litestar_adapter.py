@@ -1,5 +1,6 @@
 """An adapter for Litestar: what it takes to bring tenancy to one more framework."""
 
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -10,17 +11,17 @@ from litestar.handlers import BaseRouteHandler
 
 from tenantkit import Actor, Scope, TenantKit, TenantKitError, current
 from tenantkit.adapters.asgi import EXCHANGE_KEY, TenancyMiddleware, in_thread, session_of
+from tenantkit.adapters.guards import Guards
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.isolation import ScopedSession
-from tenantkit.quotas import check_units
 from tenantkit.rbac import Ownership
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-class Tenancy:
-    """Runs a Litestar application in the scope of each request's tenant, with sync sessions."""
+class Tenancy(Guards[Any]):
+    """Runs a Litestar application in the scope of each request's tenant, with sync sessions and Litestar's guards."""
 
     def __init__(self, kit: TenantKit, **paths: Any) -> None:
         self._kit = kit
@@ -50,45 +51,37 @@ class Tenancy:
 
         return TenancyMiddleware(telling_its_route, self._kit, self._paths)
 
-    def requires(self, permission: str) -> Any:
-        """Return a guard that refuses with 403 unless the actor's roles grant a permission."""
-        self._kit.roles.check_declared(permission)
+    def _check(self, is_known: Callable[[TenantKit], object]) -> None:
+        is_known(self._kit)
 
-        async def guard(_connection: Connection, _handler: BaseRouteHandler) -> None:
-            self._kit.roles.require(current(), permission)
+    def _requires(self, permission: str) -> Any:
+        return _guard(lambda _connection: self._kit.roles.require(current(), permission))
 
-        return guard
+    def _consumes(self, meter: str, units: int) -> Any:
+        return _guard_in_thread(self._kit.quotas.consume, lambda _connection: (meter, units))
 
-    def consumes(self, meter: str, units: int = 1) -> Any:
-        """Return a guard that counts units, and refuses with 402 at the plan's limit."""
-        check_units(units)
-        self._kit.plans.check_meter(meter)
-
-        async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-            await in_thread(connection.scope, self._kit.quotas.consume, meter, units)
-
-        return guard
-
-    def owns(self, model: type[Any], *, by: str, key: str, unless: str | None = None) -> Any:
-        """Return a guard that refuses with 403 unless the row that the path names is the actor's."""
-        if unless is not None:
-            self._kit.roles.check_declared(unless)
+    def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Any:
         ownership = Ownership(model, by, unless)
+        return _guard_in_thread(
+            self._kit.require_owner, lambda connection: (ownership, str(connection.path_params[key]))
+        )
 
-        async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-            await in_thread(
-                connection.scope, self._kit.require_owner, ownership, str(connection.path_params[key])
-            )
+    def _requires_workspace(self) -> Any:
+        return _guard(lambda _connection: self._kit.require_workspace())
 
-        return guard
 
-    def requires_workspace(self) -> Any:
-        """Return a guard that refuses with 400 unless the token names a workspace."""
+def _guard(check: Callable[[Connection], object]) -> Any:
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        check(connection)
 
-        async def guard(_connection: Connection, _handler: BaseRouteHandler) -> None:
-            self._kit.require_workspace()
+    return guard
 
-        return guard
+
+def _guard_in_thread(check: Callable[..., object], asked: Callable[[Connection], tuple[Any, ...]]) -> Any:
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        await in_thread(connection.scope, check, *asked(connection))
+
+    return guard
 
 
 async def _session(request: Request[Any, Any, Any]) -> ScopedSession:
