@@ -35,7 +35,7 @@ class TenantLookup(Protocol):
 
 class Source(Protocol):
     """
-    Promises to read one place of a request and to say which tenant it names, or None if it names none.
+    Promises to read one place of a request and to say which tenant it names, or None if it names none; never to wait.
 
     ``authenticated`` is true where the place cannot be chosen by the client, as a verified token's claim.
     """

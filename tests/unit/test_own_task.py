@@ -124,3 +124,39 @@ def test_without_asyncio_it_is_called():
     with pytest.raises(StopIteration):
         in_own_task(work).send(None)
     assert ["done"] == seen
+
+
+def test_a_task_that_somebody_else_cancels_before_it_began():
+    """Whoever waits for it is told, and does not wait for ever."""
+
+    async def main():
+        outer = asyncio.create_task(in_own_task(asyncio.sleep, 0))
+        await asyncio.sleep(0)  # it has made the task, which has not begun
+        (inner,) = asyncio.all_tasks() - {asyncio.current_task(), outer}
+        inner.cancel()
+        await asyncio.wait([outer])
+        return outer.cancelled()
+
+    assert asyncio.run(main())
+
+
+def test_a_request_that_is_closed_cuts_its_work_off():
+    """A server that drops the coroutine leaves no work behind."""
+    told = []
+
+    async def work():
+        try:
+            await anyio.sleep_forever()
+        finally:
+            told.append("over")
+
+    async def main():
+        request = in_own_task(work)
+        waited = request.send(None)
+        await asyncio.sleep(0)
+        assert not waited.done()
+        request.close()
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+
+    asyncio.run(main())
+    assert ["over"] == told

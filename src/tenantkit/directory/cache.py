@@ -28,9 +28,9 @@ class DirectoryCache:
     Tenants and memberships that were found, each for a few seconds.
 
     What was not found is not remembered: a new tenant, a new member is served at once. A change that is made through
-    the :class:`Directory` empties the cache of this process when its transaction ends; other processes, and changes
-    that are made otherwise, are seen once the lifetime is over. The least recently asked is forgotten first. Threads
-    may share one.
+    the kit's :class:`Directory` empties the cache when its transaction ends; those of other kits and processes, and
+    those that are made otherwise, are seen once the lifetime is over. The least recently asked is forgotten first.
+    Threads may share one.
 
     Args:
         clock: tells the time.
@@ -70,7 +70,10 @@ class DirectoryCache:
         now = self._now()
         with self._lock:
             found, since = self._answers.get(key, (None, now))
-            if found is None or not since <= now < since + self._lifetime:
+            if found is None:
+                return None
+            if not since <= now < since + self._lifetime:
+                del self._answers[key]
                 return None
             self._answers.move_to_end(key)
         return found
@@ -100,10 +103,11 @@ class DirectoryCache:
 
     def clear_after(self, session: Session) -> None:
         """Forget everything when a session's transaction ends, which changed the directory."""
+        session.info[self] = True
         event.listen(session, "after_transaction_end", self._transaction_ended)
 
-    def _transaction_ended(self, _session: Session, transaction: SessionTransaction) -> None:
-        if transaction.parent is None:
+    def _transaction_ended(self, session: Session, transaction: SessionTransaction) -> None:
+        if transaction.parent is None and session.info.pop(self, False):
             self.clear()
 
     def _now(self) -> float:

@@ -30,7 +30,7 @@ class Directory:
         clock: tells the time.
         roles: names of the roles that members may have; any, if there are none.
         plans: names of the plans that tenants may have; any, if there are none.
-        changed: called with the session when a row changes that may have been looked up before.
+        changed: called with the session when a row was written.
 
     .. versionadded:: 0.1
     """
@@ -76,6 +76,7 @@ class Directory:
         )
         row = {"id": tenant.id, "slug": slug, "name": tenant.name, "plan": plan, "active": True}
         session.execute(insert(self.tables.tenants).values(**row, created_at=self._clock.now()))
+        self._changed(session)  # one of the same id or slug may have been deleted
         return tenant
 
     def set_active(self, session: Session, tenant: Tenant, *, active: bool) -> None:
@@ -100,6 +101,7 @@ class Directory:
             )
         row = {"tenant_id": tenant.id, "user_id": user_id, "roles": sorted(held), "active": True}
         session.execute(insert(self.tables.memberships).values(**row))
+        self._changed(session)
         return Membership(tenant.id, user_id, held)
 
     def by_slug(self, session: Session, slug: str) -> Tenant | None:

@@ -19,9 +19,10 @@ from django.db.models import (
     When,
     Window,
 )
-from django.db.models.expressions import CombinedExpression, RawSQL
-from django.db.models.functions import Cast, Concat, Lower, RowNumber, TruncMonth
-from django.db.models.lookups import Exact
+from django.db.models.expressions import CombinedExpression, RawSQL, Ref, RowRange
+from django.db.models.fields.json import HasKey
+from django.db.models.functions import Cast, Collate, Concat, Lower, RowNumber, TruncMonth
+from django.db.models.lookups import Exact, In
 from django.db.models.sql.where import WhereNode
 from django.http import Http404
 from django.shortcuts import get_list_or_404, get_object_or_404
@@ -684,14 +685,152 @@ def field_that_writes_nothing(side):
 @path(shared=True)
 def what_is_left_of_a_description(side):
     with connection.cursor() as cursor:
-        connection.introspection.get_table_description(cursor, "shop_document")
-        return list(cursor.fetchall())
+        columns = connection.introspection.get_table_description(cursor, "shop_document")
+        return len(columns), list(cursor.fetchall()) if cursor.description else []
 
 
 @path(refused=StatementRefused)
 def description_of_what_is_no_table(side):
     with connection.cursor() as cursor:
         return connection.introspection.get_table_description(cursor, '"shop_document" UNION ALL "shop_tag"')
+
+
+class Agreeing(str):
+    """A text that says it is equal to any."""
+
+    __slots__ = ()
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+    __hash__ = str.__hash__
+
+
+@path(refused=StatementRefused)
+def template_that_agrees(side):
+    made = models.Func(Value("x"), function="ARRAY", template=Agreeing(f"{EVERYTHING} || %(expressions)s"))
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+@path(refused=StatementRefused)
+def connector_that_agrees(side):
+    made = CombinedExpression(Value("x"), "+", Value("y"), output_field=models.TextField())
+    made.connector = Agreeing(f"|| {EVERYTHING} ||")
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+@path(refused=StatementRefused)
+def where_set_afterwards(side):
+    rows = Document.objects.filter(pk=side.key())
+    rows.query.where.connector = f"OR {EVERYTHING} LIKE '%%' OR"
+    rows.query.where.children *= 2
+    return list(rows)
+
+
+@path(refused=StatementRefused)
+def reference_that_is_quoted_already(side):
+    made = Ref(f'"id" || {EVERYTHING} || "id"', Value("x"))
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+@path(refused=StatementRefused)
+def collation_set_afterwards(side):
+    made = Collate(Lower("title"), "nocase")
+    made.collation = f'"nocase" || {EVERYTHING} || "x"'
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+@path(refused=StatementRefused)
+def cast_to_a_type_within(side):
+    inner = models.CharField(max_length=f"9)) || {EVERYTHING} || ((''")
+    kind = models.GeneratedField(expression=F("title"), output_field=inner, db_persist=True)
+    return list(Document.objects.annotate(n=Cast("title", kind)).values("n"))
+
+
+class Unseen(Value):
+    """A value that has its SQL where nobody looks."""
+
+    def __getattribute__(self, name):
+        if name in ("as_sqlite", "as_postgresql"):
+            return lambda *_arguments, **_options: (EVERYTHING, [])
+        return super().__getattribute__(name)
+
+
+@path(refused=StatementRefused)
+def value_with_unseen_sql(side):
+    made = Unseen("x", output_field=models.TextField())
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+class UnseenField(models.TextField):
+    """A field that has its SQL where nobody looks."""
+
+    def __getattr__(self, name):
+        if name == "select_format":
+            return lambda _compiler, sql, params: (f"{EVERYTHING} || {sql}", params)
+        raise AttributeError(name)
+
+
+@path(refused=StatementRefused)
+def field_with_unseen_sql(side):
+    return list(Document.objects.annotate(n=Lower("title", output_field=UnseenField())).values("n"))
+
+
+class Parameter(In):
+    """A lookup that spells its parameters."""
+
+    def resolve_expression_parameter(self, *_arguments):
+        return EVERYTHING, []
+
+
+@path(refused=StatementRefused)
+def lookup_that_spells_parameters(side):
+    return list(Document.objects.filter(Parameter(F("title"), [Value("x")])))
+
+
+@path(refused=StatementRefused)
+def operator_set_afterwards(side):
+    made = HasKey(F("facts"), "word")
+    made.logical_operator = f" OR {EVERYTHING} = "
+    return list(Document.objects.filter(made))
+
+
+@path(refused=StatementRefused)
+def window_set_afterwards(side):
+    frame = RowRange(start=None, end=0)
+    frame.frame_type = f"ROWS /* {EVERYTHING} */"
+    made = Window(RowNumber(), order_by="pk", frame=frame)
+    return list(Document.objects.annotate(n=made).values("n"))
+
+
+class Nosy:
+    """A cursor that asks something else than it is told."""
+
+    def __init__(self, cursor):
+        self._cursor = cursor
+
+    def execute(self, *_statement):
+        return self._cursor.execute("SELECT title, title FROM shop_document")
+
+    def __getattr__(self, name):
+        return getattr(self._cursor, name)
+
+    def __iter__(self):
+        return iter(self._cursor)
+
+
+@path(shared=True)
+def catalog_by_another_cursor(side):
+    with connection.cursor() as cursor:
+        return "shop_document" in {one.name for one in connection.introspection.get_table_list(Nosy(cursor))}
+
+
+@path(refused=StatementRefused)
+def flush_by_hand(side):
+    return connection.ops.execute_sql_flush(["UPDATE shop_tag SET label = 'x'"])
 
 
 @path(refused=StatementRefused)

@@ -437,11 +437,16 @@ def update_with_a_tenant_that_lies(side):
 class Chameleon(int):
     """A key that says it is another."""
 
+    def __new__(cls, number, *, as_if=101):
+        made = super().__new__(cls, number)
+        made.as_if = as_if
+        return made
+
     def __eq__(self, other):
-        return int(other) == 101 if isinstance(other, int) else False
+        return int(other) == self.as_if if isinstance(other, int) else False
 
     def __hash__(self):
-        return hash(101)
+        return hash(self.as_if)
 
 
 @path
@@ -454,6 +459,40 @@ def create_with_a_key_that_lies(side):
         except ForeignTenant:
             return "refused"
     return list(Line.objects.values_list("summary_id", "text"))
+
+
+@path
+def create_with_a_key_that_was_claimed(side):
+    """A new row whose key says that it is another's."""
+    with transaction.atomic():
+        Folder.objects.create(pk=Chameleon(7777, as_if=side.key()), name="x")
+        try:
+            Document.objects.create(title="y", owner_id=101, folder_id=side.key())
+        except ForeignTenant:
+            return "refused"
+    return list(Document.objects.filter(title="y").values_list("folder_id"))
+
+
+class Turning:
+    """A key that is another one each time it is read."""
+
+    def __init__(self, *numbers):
+        self._numbers = [*numbers]
+
+    def __int__(self):
+        return self._numbers.pop(0) if len(self._numbers) > 1 else self._numbers[0]
+
+
+@path
+def create_with_a_key_that_turns(side):
+    Line.objects.create(summary_id=Turning(102, side.key(2)), text="x")
+    return list(Line.objects.filter(text="x").values_list("summary_id"))
+
+
+@path
+def update_with_a_key_that_turns(side):
+    Document.objects.filter(pk=101).update(folder_id=Turning(102, side.key(2)))
+    return list(Document.objects.filter(pk=101).values_list("folder_id"))
 
 
 @path

@@ -114,7 +114,8 @@ class DjangoKit(TenantKit):
 
     def _directory_changed(self, session: Session) -> None:
         super()._directory_changed(session)
-        transaction.on_commit(self.directory_cache.clear, using=self._database)
+        if connections[self._database].in_atomic_block:
+            transaction.on_commit(self.directory_cache.clear, using=self._database)
 
     def create_tables(self) -> None:
         """Run the migrations as the owner, and create what tables of SQLAlchemy the project has besides."""

@@ -249,4 +249,4 @@ class World:
         pools = [kit.apart_engine.pool, kit.owner_engine.pool]
         if "async_engine" in kit.__dict__:
             pools.append(kit.async_engine.pool)
-        return sum(pool.checkedout() for pool in pools)  # type: ignore[attr-defined]  # of a pool that queues
+        return sum(pool.checkedout() for pool in pools)

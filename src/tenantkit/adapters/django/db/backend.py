@@ -30,7 +30,7 @@ _INTROSPECTION: Final = (
     "table_names",
 )
 _FEATURES: Final = ("supports_json_field", "supports_transactions")
-_OPERATIONS: Final = ("compose_sql", "execute_sql_flush", "sql_flush")
+_OPERATIONS: Final = ("compose_sql",)
 _CREATION: Final = (
     "_clone_test_db",
     "_create_test_db",
@@ -171,20 +171,20 @@ def _own(method: Any, *, unscoped: bool = False) -> Any:
 
 
 def _scoped_introspection(kind: type) -> type:
-    """Return a class of introspection that may read the catalog, and shows no rows."""
-    scoped = _speaking(kind, _INTROSPECTION)
-    described = scoped.get_table_description  # type: ignore[attr-defined]
+    """Return a class of introspection that may read the catalog, on cursors that nobody else reads from."""
+    methods = {name: _on_own_cursor(getattr(kind, name)) for name in _INTROSPECTION if hasattr(kind, name)}
+    return type(f"Scoped{kind.__name__}", (kind,), {"__module__": __name__, **methods})
 
-    def get_table_description(self: Any, cursor: Any, table_name: str) -> Any:
-        """Return the columns of a table; of the row that Django asks for to see them, nothing is left to fetch."""
-        if '"' in table_name:
-            raise StatementRefused(f"{table_name!r} is no name of a table.")
-        found = described(self, cursor, table_name)
-        cursor.fetchall()
-        return found
 
-    scoped.get_table_description = get_table_description  # type: ignore[attr-defined]
-    return scoped
+def _on_own_cursor(method: Any) -> Any:
+    @wraps(method)
+    def call(self: Any, _cursor: Any = None, *names: Any, **options: Any) -> Any:
+        if any('"' in name for name in names if isinstance(name, str)):
+            raise StatementRefused(f"{names} are no names of tables.")
+        with self.connection.cursor() as cursor, self.connection.tenancy.own_call():
+            return method(self, cursor, *names, **options)
+
+    return call
 
 
 def _scoped_creation(kind: type) -> type:
@@ -206,9 +206,21 @@ def _scoped_operations(kind: type, compilers: str) -> type:
     """Return a class of operations with the compilers of a module."""
     scoped = _speaking(kind, _OPERATIONS)
     scoped.compiler_module = compilers  # type: ignore[attr-defined]
+    scoped.sql_flush = _flushing(kind)  # type: ignore[attr-defined]
     scoped.fetch_returned_insert_columns = _returned  # type: ignore[attr-defined]
     scoped.sequence_reset_sql = _sequences  # type: ignore[attr-defined]
     return scoped
+
+
+def _flushing(kind: Any) -> Any:
+    """Return what says how all rows of tables are deleted, and is believed by the cursor that does it."""
+
+    @wraps(kind.sql_flush)
+    def sql_flush(self: Any, *args: Any, **options: Any) -> list[Admitted]:
+        with self.connection.tenancy.own_call():
+            return [Admitted.now(one, None) for one in kind.sql_flush(self, *args, **options)]
+
+    return sql_flush
 
 
 def _sequences(operations: Any, style: Any, models: Any) -> list[Admitted]:

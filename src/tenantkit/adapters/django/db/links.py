@@ -6,7 +6,7 @@ up to say why. An INSERT has no WHERE, so its keys are looked up before, once a 
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models.expressions import Case, Expression, Value
@@ -18,10 +18,10 @@ from tenantkit.adapters.django.db.sights import Sight
 from tenantkit.exceptions import ForeignTenant
 from tenantkit.isolation.entry import Entry, Link
 
-__all__ = ["Guarded", "Links", "plain_values"]
+__all__ = ["EXACT", "Guarded", "Links", "exact_key", "plain_values"]
 
 _ROW = "tenantkit_parent_row"
-_EXACT = (int, str, UUID, type(None))
+EXACT: Final = (int, str, UUID, type(None))  # types that cannot lie about what their values are equal to
 
 
 class Links:
@@ -43,9 +43,9 @@ class Links:
         """
         link = self.by_column[field.column]
         target = field.target_field
-        given = [target.to_python(value) for value in values if value is not None]
-        odd = [value for value in given if type(value) not in _EXACT]  # may lie about what they are equal to
-        wanted = {value for value in given if type(value) in _EXACT}
+        given = [exact_key(target, value) for value in values if value is not None]
+        odd = [value for value in given if type(value) not in EXACT]
+        wanted = {value for value in given if type(value) in EXACT}
         known = self._connection.tenancy.known(link.table.name, link.parents[0].name)
         wanted -= known
         if wanted and self._count(link, target, wanted) != len(wanted):
@@ -78,9 +78,8 @@ class Links:
         """Return the condition that a key points to a row in sight."""
         link = self.by_column[field.column]
         found = self.pointing(link, "%s")
-        stored = field.target_field.get_db_prep_value(
-            field.target_field.to_python(value), self._connection, prepared=False
-        )
+        target = field.target_field
+        stored = target.get_db_prep_value(exact_key(target, value), self._connection, prepared=False)
         return RowFilter(f"EXISTS ({found[0]})", [stored, *found[1]])
 
     def pointing(self, link: Link, key: str) -> tuple[str, list[Any]]:
@@ -121,12 +120,32 @@ class Guarded(Expression):
         return f"({sql})", [*params, *own]
 
 
+def exact_key(target: Any, value: Any) -> Any:
+    """
+    Return a key as it is looked up and written: of an exact type, so that it cannot say to be equal to another.
+
+    Args:
+        target: the field that a foreign key points to, or the key itself.
+        value: what was given.
+    """
+    value = target.to_python(value)
+    if type(value) in EXACT:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, UUID):
+        return UUID(int=object.__getattribute__(value, "int"))
+    return value
+
+
 def plain_values(expression: Any) -> list[object] | None:
     """Return all values that an expression can have, where it only chooses among plain ones; else None."""
     found: list[object] = []
     for leaf in _leaves(expression):
         if (
-            type(leaf) is not Value or type(leaf.value) not in _EXACT
+            type(leaf) is not Value or type(leaf.value) not in EXACT
         ):  # the database could read it as another key
             return None
         found.append(leaf.value)

@@ -7,7 +7,8 @@ from django.db.models.sql.datastructures import Join
 from django.db.models.sql.where import WhereNode
 
 from tenantkit.adapters.django.db.admission import Admitted
-from tenantkit.adapters.django.db.nodes import RowFilter, check_field, check_node, is_column_of
+from tenantkit.adapters.django.db.fields import check_field
+from tenantkit.adapters.django.db.nodes import RowFilter, check_node, is_column_of
 from tenantkit.adapters.django.db.sights import Sight, Text
 from tenantkit.exceptions import StatementRefused
 from tenantkit.isolation.elements import RESERVED_PREFIX

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Col
 
-from tenantkit.adapters.django.db.links import Guarded, Links, plain_values
+from tenantkit.adapters.django.db.links import EXACT, Guarded, Links, exact_key, plain_values
 from tenantkit.adapters.django.db.nodes import RowFilter
 from tenantkit.adapters.django.db.scoping import Scoping
 from tenantkit.adapters.django.db.sights import Sight
@@ -87,6 +87,9 @@ class ScopedUpdate(Scoping):
             if values is None:
                 self.query.values[index] = (field, model, Guarded(value, link, links))
             elif len(values) == 1:
+                if not hasattr(value, "resolve_expression"):  # what is looked at is what is written
+                    values = [exact_key(field.target_field, values[0])]
+                    self.query.values[index] = (field, model, values[0])
                 yield links.in_sight(field, values[0])
             else:
                 links.look_up(field, values)
@@ -224,7 +227,11 @@ class ScopedInsert(Scoping):
                 continue
             values: list[object] = []
             for obj in self.query.objs:
-                given = _key_values(field, getattr(obj, field.attname))
+                value = getattr(obj, field.attname)
+                if value is not None and not hasattr(value, "resolve_expression"):
+                    value = exact_key(field.target_field, value)
+                    setattr(obj, field.attname, value)  # what is looked up is what is written
+                given = _key_values(field, value)
                 if given is None:
                     raise StatementRefused(
                         f"{links.by_column[field.column].columns[0]} is given an expression, which cannot be looked up "
@@ -238,12 +245,11 @@ class ScopedInsert(Scoping):
         if len(meta.pk_fields) > 1:  # no foreign key of Django's points to such a row
             return
         known = self.connection.tenancy.known(meta.db_table, meta.pk.column)
-        known.update(
-            obj.pk for obj in self.query.objs if obj.pk is not None and not hasattr(obj.pk, "as_sql")
-        )
+        given = [obj.pk for obj in self.query.objs]
         if returning and meta.pk in returning:
             place = list(returning).index(meta.pk)
-            known.update(row[place] for row in rows)
+            given += [row[place] for row in rows]
+        known.update(key for key in given if type(key) in EXACT)
 
 
 def _writable(sight: Sight, table: str) -> Entry:
