@@ -682,6 +682,30 @@ def field_that_writes_nothing(side):
     return list(rows.annotate(n=Lower("title", output_field=Plain())).values("n"))
 
 
+class Citext(models.TextField):
+    """A field of one's own whose type is written where the table is created, and that keeps a size of its own."""
+
+    size = None
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.size = [300, 200]
+
+    def db_type(self, connection):
+        return "citext"
+
+
+@path
+def field_of_a_type_of_its_own(side):
+    rows = Document.objects.filter(pk=side.key())
+    return list(rows.annotate(n=Lower("title", output_field=Citext())).values("n"))
+
+
+@path(refused=StatementRefused)
+def cast_to_a_field_of_a_type_of_its_own(side):
+    return list(Document.objects.annotate(n=Cast("title", Citext())).values("n"))
+
+
 @path(shared=True)
 def what_is_left_of_a_description(side):
     with connection.cursor() as cursor:

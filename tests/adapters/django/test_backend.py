@@ -71,6 +71,9 @@ OF_POSTGRESQL = {
     "rank": lambda: Document.objects.annotate(
         rank=SearchRank(SearchVector("title"), SearchQuery("plan | bill", search_type="raw"))
     ).filter(rank__gt=0),
+    "sums": lambda: Document.objects.annotate(v=SearchVector("title") + SearchVector("owner__name")).filter(
+        v=SearchQuery("ann") & ~SearchQuery("x")
+    ),
     "subquery": lambda: Person.objects.annotate(
         titles=ArraySubquery(Document.objects.filter(owner=OuterRef("pk")).values("title"))
     ),

@@ -30,7 +30,7 @@ class Configuration:
         models: declarations of models that cannot be edited, by label.
         metadata: tables of SQLAlchemy that the project has besides its models.
         functions: names of SQL functions that may be called besides the built-in list.
-        elements: classes of the application's own expressions and lookups that write SQL.
+        elements: classes of the application's own expressions, lookups and fields that write SQL.
         rules: further row rules.
         resolve: how a request's tenant is settled.
         engine_options: for ``sqlalchemy.create_engine``, of the engines with connections of the kit's own, such as

@@ -30,7 +30,8 @@ class Tenancy(Guards[Guard]):
 
     Adds the WSGI middleware, the handler that turns errors into problem answers, and the commands of ``flask
     tenantkit``. The request's session is committed before the answer is sent, and rolled back where the answer is an
-    error. One object may serve several applications, each with a kit of its own.
+    error. One object may serve several applications, each with a kit of its own; what its guards need is asked of each
+    when it comes, by :meth:`init_app`.
 
     Args:
         app: the application; or give it to :meth:`init_app`.

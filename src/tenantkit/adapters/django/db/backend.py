@@ -179,9 +179,10 @@ def _scoped_introspection(kind: type) -> type:
 def _on_own_cursor(method: Any) -> Any:
     @wraps(method)
     def call(self: Any, _cursor: Any = None, *names: Any, **options: Any) -> Any:
-        if any('"' in name for name in names if isinstance(name, str)):
+        tenancy: Tenancy = self.connection.tenancy
+        if not tenancy.may_speak and any('"' in name for name in names if isinstance(name, str)):
             raise StatementRefused(f"{names} are no names of tables.")
-        with self.connection.cursor() as cursor, self.connection.tenancy.own_call():
+        with self.connection.cursor() as cursor, tenancy.own_call():
             return method(self, cursor, *names, **options)
 
     return call
