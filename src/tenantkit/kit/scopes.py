@@ -237,7 +237,7 @@ class Scopes:
 
     def opened(self, scope: Scope) -> list[Session | AsyncSession]:
         """Return the sessions that a scope holds, for an adapter to commit or roll back."""
-        return [scope.held[key] for key in self._keys() if key in scope.held]
+        return [scope.held[key] for key in self._keys() if key in scope.held] if scope.held else []
 
     def _taken(self, scope: Scope) -> list[Session | AsyncSession]:
         return [scope.held.pop(key) for key in self._keys() if key in scope.held]
