@@ -8,8 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.metrics import Counter, Histogram
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 __all__ = ["counter", "histogram", "tag_span", "tracer"]
 
@@ -52,14 +54,19 @@ def histogram(name: str, description: str, unit: str) -> "Histogram":
     return metrics.get_meter(_NAME).create_histogram(f"{_NAME}.{name}", unit=unit, description=description)
 
 
+@cache
+def _current_span() -> "Callable[[], Span]":
+    from opentelemetry import trace  # noqa: PLC0415
+
+    return trace.get_current_span
+
+
 def tag_span(**attributes: str) -> None:
     """
     Set attributes ``tenantkit.<key>`` on the span that is current, if any records.
 
     .. versionadded:: 0.1
     """
-    from opentelemetry import trace  # noqa: PLC0415
-
-    span = trace.get_current_span()
+    span = _current_span()()
     if span.is_recording():
         span.set_attributes({f"{_NAME}.{key}": value for key, value in attributes.items()})

@@ -12,7 +12,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
-from tenantkit.rbac import Ownership
+from tenantkit.rbac import Matrix, Ownership
 
 __all__ = [
     "ActorDep",
@@ -30,8 +30,8 @@ __all__ = [
 
 
 def _kit(request: HTTPConnection) -> TenantKit:
-    kit: TenantKit = request.state.tenantkit
-    return kit
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    return exchange.kit
 
 
 async def _actor(request: HTTPConnection) -> Actor | None:
@@ -68,12 +68,12 @@ class Requires(Check):
 
     status = 403
 
-    def __init__(self, permission: str) -> None:
-        self.permission = permission
+    def __init__(self, roles: Matrix, permission: str) -> None:
+        self.roles, self.permission = roles, permission
 
-    async def __call__(self, request: HTTPConnection) -> None:
+    async def __call__(self) -> None:
         """Refuse unless the actor's roles grant it."""
-        _kit(request).roles.require(current(), self.permission)
+        self.roles.require(current(), self.permission)
 
 
 class RequiresWorkspace(Check):
