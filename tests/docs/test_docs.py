@@ -183,9 +183,17 @@ def test_code_runs_and_prints_what_the_page_says(page, tmp_path):
 @pytest.mark.parametrize("page", [named(page) for page in PAGES if has(page, NO_RUN)])
 def test_code_that_is_not_run_is_python(page):
     """What cannot be run here has no syntax errors at least."""
-    for block in blocks(page):
-        if block.info == NO_RUN:
-            compile("\n".join(block.lines), str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    shown = ["\n".join(block.lines) for block in blocks(page) if block.info == NO_RUN]
+    assert [None] * len(shown) == [syntax_error(code) for code in shown]
+
+
+def syntax_error(code):
+    """Return what is wrong with the syntax of a piece of Python, or None."""
+    try:
+        compile(code, "page", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError as error:
+        return str(error)
+    return None
 
 
 @pytest.mark.parametrize("page", [named(page) for page in PAGES[:2]])

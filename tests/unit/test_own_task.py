@@ -7,6 +7,7 @@ import threading
 import anyio
 import pytest
 from anyio import from_thread, to_thread
+from anyio.lowlevel import checkpoint
 
 from tenantkit.adapters.own_task import in_own_task
 
@@ -41,7 +42,7 @@ def test_a_cancellation_waits_for_the_thread(cuts):
         await work.begun.wait()
         for _ in range(cuts):
             task.cancel()
-            await asyncio.sleep(0)
+            await checkpoint()
             assert not task.done()
         work.let_go.set()
         await asyncio.wait([task])
@@ -82,14 +83,14 @@ def test_an_error_while_it_is_cut_off():
 
     async def fail():
         try:
-            await anyio.sleep_forever()
+            await anyio.Event().wait()
         finally:
             raise KeyError("a")
 
     async def main():
         task = asyncio.create_task(in_own_task(fail))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await checkpoint()
+        await checkpoint()
         task.cancel()
         await asyncio.wait([task])
         return task.exception()
@@ -130,8 +131,8 @@ def test_a_task_that_somebody_else_cancels_before_it_began():
     """Whoever waits for it is told, and does not wait for ever."""
 
     async def main():
-        outer = asyncio.create_task(in_own_task(asyncio.sleep, 0))
-        await asyncio.sleep(0)  # it has made the task, which has not begun
+        outer = asyncio.create_task(in_own_task(checkpoint))
+        await checkpoint()  # it has made the task, which has not begun
         (inner,) = asyncio.all_tasks() - {asyncio.current_task(), outer}
         inner.cancel()
         await asyncio.wait([outer])
@@ -146,14 +147,14 @@ def test_a_request_that_is_closed_cuts_its_work_off():
 
     async def work():
         try:
-            await anyio.sleep_forever()
+            await anyio.Event().wait()
         finally:
             told.append("over")
 
     async def main():
         request = in_own_task(work)
         waited = request.send(None)
-        await asyncio.sleep(0)
+        await checkpoint()
         assert not waited.done()
         request.close()
         await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
