@@ -69,13 +69,20 @@ def serve_wsgi(app: Any, *, threads: int = 8) -> Iterator[int]:
     except ImportError as error:
         raise DependencyMissing("serve_wsgi() needs waitress: pip install waitress.") from error
     served: dict[int, Any] = {}
+    left: dict[int, Any] = {}
     server: Any = create_server(app, map=served, host="127.0.0.1", port=0, threads=threads)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
+
+    def end() -> None:
+        left.update(served)
+        served.clear()  # the loop ends when nothing is left that it could wait for
+
     try:
         yield int(server.effective_port)
     finally:
-        # the loop closes everything itself, and ends when nothing is left that it could wait for
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(served))
+        # closed below, not by the loop: it may run this before the trigger is pulled, which must be open then
+        server.trigger.pull_trigger(end)
         thread.join(timeout=_PATIENCE)
         server.task_dispatcher.shutdown(cancel_pending=True, timeout=_PATIENCE)
+        wasyncore.close_all(left)
