@@ -33,10 +33,10 @@ napoleon_use_ivar = True  # attributes of dataclasses are described once, in the
 OTHERS = (
     "annotated_types collections contextlib datetime fastapi os pathlib psycopg pydantic pydantic_settings"
 )
-OTHERS += " _pytest django flask sqlalchemy starlette types typing uuid"
+OTHERS += " _pytest django flask jwt sqlalchemy starlette types typing uuid"
 nitpick_ignore_regex = [
     (r"py:.*", rf"(?:{'|'.join(OTHERS.split())})\..*"),
-    (r"py:.*", rf"(?:{'|'.join(dir(builtins))})(?:\[.*)?"),
+    (r"py:.*", rf"(?:{'|'.join(dir(builtins))})(?:\[.*| \| tuple\[str)?"),
     (r"py:.*", r"(?:alembic\..*|Operations(?:\..*)?)"),  # what Alembic writes into docstrings of operations
     # in signatures, as SQLAlchemy spells them or where an import is for type checking only
     (

@@ -10,9 +10,11 @@ __all__ = [
     "CanaryFailed",
     "ConfigurationError",
     "DependencyMissing",
+    "ForeignIssuer",
     "ForeignTenant",
     "HostMalformed",
     "IsolationError",
+    "KeysUnavailable",
     "LockNotGranted",
     "NotAMember",
     "NotAuthenticated",
@@ -209,6 +211,18 @@ class TokenInvalid(NotAuthenticated):
     public = False
 
 
+class KeysUnavailable(TenantKitError, ConnectionError):
+    """
+    The keys of an identity provider could not be fetched, so nobody knows whether its token is good.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "keys-unavailable"
+    status = 503
+    title = "The keys of the identity provider are not available"
+
+
 # Whose request is it ------------------------------------------------------------------------------------------
 
 
@@ -289,6 +303,18 @@ class SourcesDisagree(ResolutionError, PermissionError):
     problem = "tenant-mismatch"
     status = 403
     title = "The request names two tenants"
+
+
+class ForeignIssuer(ResolutionError, PermissionError):
+    """
+    The token is by the identity provider of one tenant, and the request is another's, or none's.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "foreign-issuer"
+    status = 403
+    title = "The identity provider may not speak of this tenant"
 
 
 class NotAMember(ResolutionError, PermissionError):

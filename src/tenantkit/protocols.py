@@ -8,8 +8,9 @@ from tenantkit.core.tenant import Tenant
 
 if TYPE_CHECKING:
     from tenantkit.resolution.model import Named
+    from tenantkit.tokens.keys import TokenKey
 
-__all__ = ["Clock", "Source", "TenantLookup"]
+__all__ = ["Clock", "Source", "TenantLookup", "TokenKeys"]
 
 
 @runtime_checkable
@@ -44,4 +45,26 @@ class Source(Protocol):
 
     def read(self, host: str | None, claims: Mapping[str, Any]) -> "Named | None":
         """Return what the place says, or None."""
+        ...
+
+
+class TokenKeys(Protocol):
+    """
+    Promises to have the keys of one issuer, each of which passed the gate of :class:`~tenantkit.tokens.TokenKey`.
+
+    ``wait`` is true where finding one may wait for somebody's answer.
+    """
+
+    @property
+    def wait(self) -> bool:
+        """Whether finding a key may wait."""
+        ...
+
+    def find(self, key_id: str | None) -> "TokenKey | None":
+        """
+        Return the key of an id, which a stranger wrote, or None; for a token that names none, the only key.
+
+        Raises:
+            KeysUnavailable: nobody knows, since they could not be fetched.
+        """
         ...

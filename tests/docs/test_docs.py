@@ -304,3 +304,17 @@ def test_settings_table_is_complete(from_source):
     """Every setting is documented, and nothing else."""
     assert list(from_source.setting_meanings()) == list(Settings.model_fields)
     assert from_source.settings_table().count("\n") == len(Settings.model_fields) + 1
+
+
+def test_tests_that_a_page_cites_exist():
+    """Where a page names the test of a promise, there is one of that name."""
+    cited = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))}
+    defined = {
+        name
+        for module in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(
+            r"^\s*(?:async )?def (test_\w+)", module.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+    assert cited
+    assert cited <= defined

@@ -61,7 +61,9 @@ class Place:
     policies: bool = False
 
 
-def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, checks=None, **settings):
+def make_kit(
+    place, *, metadata=Base.metadata, trust=None, clock=None, engine_options=None, checks=None, **settings
+):
     """Return a kit of the office on a database."""
     given = {"database_url": place.url, "owner_database_url": place.owner_url, "token_secret": SECRET}
     given["policies"] = place.policies
@@ -74,6 +76,7 @@ def make_kit(place, *, clock=None, metadata=Base.metadata, engine_options=None, 
             {"writer": ["documents:*"], "reader": ["documents:read"]},
         ),
         plans=Plans(Plan("default"), Plan("trial", {"documents": LIMIT}, UPGRADE), meters=["pages"]),
+        trust=trust,
         clock=clock,
         checks=checks,
         engine_options=engine_options,

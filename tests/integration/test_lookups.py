@@ -169,7 +169,7 @@ def test_a_look_up_that_a_change_overtook_is_not_remembered(kit, request_of, acm
 def test_where_tokens_can_be_revoked_nothing_is_recalled(kit, request_of):
     """The function that knows may wait, so an event loop does not ask it; `identify` does, at each request."""
     asked = []
-    kit.verified_tokens._is_revoked = lambda claims: bool(asked.append(claims["sub"]))
+    kit.verified_tokens._is_revoked = lambda token: bool(asked.append(token.user_id))
     kit.identify(request_of())
     assert kit.recall(request_of()) is None
     kit.identify(request_of())

@@ -19,11 +19,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 import tenantkit
 from tenantkit import Scope, Settings, Tenant, TenantKit
+from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import enter
 from tenantkit.isolation import ScopedSession, TenantScoped, scope_async_engine, scope_engine
 from tenantkit.quotas import Plan, Plans
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import TokenClaim, agree
+from tenantkit.tokens import AccessTokens, Issuer, KeyRing, TokenKey, TrustedIssuers
 
 ROOMS_OF_EXTRAS = {"adapters", "cli", "demo", "migrations", "testing"}
 SECRET = "a secret for this run only, long enough for the algorithm"
@@ -206,6 +208,7 @@ import django
 from django.conf import settings
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import TokenClaim, agree
+from tenantkit.tokens import AccessTokens, Issuer, KeyRing, TokenKey, TrustedIssuers
 
 database = {{"ENGINE": "tenantkit.adapters.django.db.sqlite3", "NAME": "project.db"}}
 settings.configure(
@@ -257,6 +260,27 @@ def redis(folder):
     kit = TenantKit(settings, metadata=Base.metadata, resolve=agree(TokenClaim("org")))
     check(kit.check_health().checks == {"database": True, "redis": False}, "what does not answer is named")
     kit.dispose()
+
+
+def crypto(folder):
+    """Sign with a key pair, and let somebody else verify with what is published."""
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    pair = ed25519.Ed25519PrivateKey.generate()
+    keys = KeyRing(TokenKey.pem(private_pem(pair), "EdDSA"))
+    tokens = AccessTokens(keys, issuer="us", audience="them", lifetime=60, clock=SystemClock())
+    (published,) = keys.jwks()["keys"]
+    theirs = Issuer(name="us", audience="them", keys=KeyRing(TokenKey.jwk(published)))
+    found = TrustedIssuers(theirs, clock=SystemClock()).verify(tokens.issue("someone"))
+    check(found.user_id == "someone", "a published key verifies what its private key signed")
+
+
+def private_pem(pair):
+    """A private key as text."""
+    from cryptography.hazmat.primitives import serialization
+
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pair.private_bytes(*form)
 
 
 def other_frameworks(wanted):

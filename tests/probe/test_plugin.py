@@ -145,7 +145,7 @@ def test_factories_make_tenants_and_members(pytester, application, kind):
                 assert tenant_kit.directory.membership(session, bolt, "bob") is None
             assert found == acme
             assert roles == [["other", "reader"], ["reader"]]
-            assert tenant_kit.tokens.verify(bob.token)["sub"] == "bob"
+            assert tenant_kit.tokens.verify(bob.token).user_id == "bob"
             assert bob.headers == {"Authorization": f"Bearer {bob.token}"}
         """
     )

@@ -22,8 +22,11 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL of the role that the application works as.
         owner_database_url: URL of the role that owns the tables: it creates them and opens unscoped sessions.
             Defaults to ``database_url``.
-        token_secret: key of the HMAC that signs access tokens, at least 32 bytes.
-        token_algorithm: the one algorithm that is issued and accepted.
+        token_secret: key of the HMAC that signs access tokens, at least as long as its hash. An application that signs
+            with a key pair gives ``Trust(keys=...)`` instead.
+        token_previous_secrets: secrets of before, whose tokens are still good until they expire. As a variable of the
+            environment it is a JSON list.
+        token_algorithm: the algorithm that goes with the secrets.
         token_issuer: value of ``iss``.
         token_audience: value of ``aud``.
         token_lifetime: seconds until an access token expires.
@@ -53,7 +56,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     owner_database_url: SecretStr | None = None
-    token_secret: SecretStr
+    token_secret: SecretStr | None = None
+    token_previous_secrets: tuple[SecretStr, ...] = ()
     token_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"  # noqa: S105 - the name of an algorithm
     token_issuer: str = "tenantkit"  # noqa: S105
     token_audience: str = "tenantkit"  # noqa: S105
@@ -75,13 +79,18 @@ class Settings(BaseSettings):
             raise ConfigurationError(_explain(error)) from None  # the chain would show the input
 
     @model_validator(mode="after")
-    def _secret_is_long_enough(self) -> Self:
-        bits = int(self.token_algorithm[2:])
-        if len(self.token_secret.get_secret_value().encode()) * 8 < bits:
-            raise ValueError(
-                f"token_secret must have at least {bits // 8} bytes for {self.token_algorithm} (RFC 7518, 3.2); "
-                'make one with `python -c "import secrets; print(secrets.token_urlsafe(48))"`'
-            )
+    def _secrets_are_long_enough(self) -> Self:
+        size = int(self.token_algorithm[2:]) // 8
+        secrets = {"token_secret": self.token_secret} | {
+            f"token_previous_secrets.{place}": secret
+            for place, secret in enumerate(self.token_previous_secrets)
+        }
+        for name, secret in secrets.items():
+            if secret is not None and len(secret.get_secret_value().encode()) < size:
+                raise ValueError(
+                    f"{name} must have at least {size} bytes for {self.token_algorithm} (RFC 7518, 3.2); "
+                    'make one with `python -c "import secrets; print(secrets.token_urlsafe(64))"`'
+                )
         return self
 
 

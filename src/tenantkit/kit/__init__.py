@@ -5,5 +5,15 @@ from tenantkit.kit.health import Health
 from tenantkit.kit.requests import RequestCredentials, Requests
 from tenantkit.kit.root import TenantKit
 from tenantkit.kit.scopes import Scopes
+from tenantkit.kit.trust import Trust
 
-__all__ = ["Health", "KitAudit", "KitQuotas", "RequestCredentials", "Requests", "Scopes", "TenantKit"]
+__all__ = [
+    "Health",
+    "KitAudit",
+    "KitQuotas",
+    "RequestCredentials",
+    "Requests",
+    "Scopes",
+    "TenantKit",
+    "Trust",
+]

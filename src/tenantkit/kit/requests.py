@@ -3,18 +3,18 @@
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import RequestFacts, Scope, current
+from tenantkit.core.tenant import Tenant
 from tenantkit.directory import CachedLookup, DirectoryCache, NotCached
-from tenantkit.exceptions import NotAMember, NotAuthenticated, WorkspaceRequired
+from tenantkit.exceptions import ForeignIssuer, NotAMember, NotAuthenticated, WorkspaceRequired
 from tenantkit.kit.scopes import Scopes
 from tenantkit.rbac import Matrix, Ownership
 from tenantkit.resolution import Agreement, Claim
-from tenantkit.tokens import VerifiedTokens
+from tenantkit.tokens import AccessToken, TrustedIssuers, VerifiedTokens
 
 __all__ = ["RequestCredentials", "Requests"]
 
@@ -41,6 +41,7 @@ class Requests(Scopes):
 
     resolve: Agreement
     roles: Matrix
+    issuers: TrustedIssuers
     verified_tokens: VerifiedTokens
     dimensions: Mapping[str, Claim]
     directory_cache: DirectoryCache
@@ -59,7 +60,7 @@ class Requests(Scopes):
         """
         with ExitStack() as opened:
             lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
-            return self._scope_of(request, lookup)
+            return self._scope_of(request, self._token(request), lookup)
 
     def recall(self, request: RequestCredentials) -> Scope | None:
         """
@@ -75,19 +76,28 @@ class Requests(Scopes):
         """
         if self.verified_tokens.are_revocable or type(self).identify is not Requests.identify:
             return None
+        if request.token is not None and self.issuers.wait:  # for keys, unless the token was seen before
+            token = self.verified_tokens.recall(request.token)
+            if token is None:
+                return None
+        else:
+            token = self._token(request)
         try:
-            return self._scope_of(request, self._lookup())
+            return self._scope_of(request, token, self._lookup())
         except NotCached:
             return None
 
     def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
         return CachedLookup(self.directory, self.directory_cache, open_session)
 
-    def _scope_of(self, request: RequestCredentials, lookup: CachedLookup) -> Scope:
-        claims = self._claims(request)
+    def _scope_of(
+        self, request: RequestCredentials, token: AccessToken | None, lookup: CachedLookup
+    ) -> Scope:
+        claims = token.claims if token is not None else {}
         spoken = self.resolve.read(request.host, claims)
-        actor = _actor(claims)
+        actor = _actor(token)
         tenant = self.resolve.settle(spoken, lookup)
+        _check_issuer(token, tenant)
         membership = lookup.membership(tenant, actor.id)
         if membership is None:
             raise NotAMember(
@@ -110,8 +120,11 @@ class Requests(Scopes):
         Raises:
             NotAuthenticated: there is no token.
             TokenInvalid: it does not verify.
+            ForeignIssuer: it is by the provider of one tenant, which speaks of nobody else's users.
         """
-        return _actor(self._claims(request))
+        token = self._token(request)
+        _check_issuer(token, None)
+        return _actor(token)
 
     def require_workspace(self) -> None:
         """
@@ -133,11 +146,20 @@ class Requests(Scopes):
         """Refuse unless a row is the actor's, on the async session; see :meth:`Ownership.find`."""
         await self.async_session().run_sync(ownership.find, current(), self.roles, key)
 
-    def _claims(self, request: RequestCredentials) -> Mapping[str, Any]:
-        return {} if request.token is None else self.verified_tokens.verify(request.token)
+    def _token(self, request: RequestCredentials) -> AccessToken | None:
+        return None if request.token is None else self.verified_tokens.verify(request.token)
 
 
-def _actor(claims: Mapping[str, Any]) -> Actor:
-    if "sub" not in claims:
+def _actor(token: AccessToken | None) -> Actor:
+    if token is None:
         raise NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
-    return Actor(claims["sub"])
+    return Actor(token.user_id)
+
+
+def _check_issuer(token: AccessToken | None, tenant: Tenant | None) -> None:
+    """Refuse a token by the provider of another tenant than the request's."""
+    if token is not None and token.bound_to is not None and (tenant is None or tenant.id != token.bound_to):
+        raise ForeignIssuer(
+            "The identity provider of one tenant signed the token, and the request is not that tenant's. Sign in "
+            "where you want to go."
+        )

@@ -24,13 +24,14 @@ from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
 from tenantkit.kit.once import once
 from tenantkit.kit.requests import Requests
+from tenantkit.kit.trust import Trust, keys_of
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import Agreement, Claim
 from tenantkit.sql.sqlite import prepare_sqlite
 from tenantkit.sql.types import tenant_id_type
-from tenantkit.tokens import AccessTokens, VerifiedTokens
+from tenantkit.tokens import AccessTokens, TrustedIssuers, VerifiedTokens
 
 __all__ = ["TenantKit"]
 
@@ -49,7 +50,7 @@ class TenantKit(Requests):
         plans: the plans; by default none, so that nothing can be metered.
         clock: tells the time; the machine's by default.
         dimensions: what further row rules ask for, by name, and the claim of the token that says it.
-        is_revoked: asked with a token's claims at each request: whether it was revoked. It must be quick.
+        trust: whose tokens are believed, beside those signed with the settings' secret.
         checks: what else has to answer before the application is ready, by name: callables that raise where it does
             not.
         engine_options: for ``sqlalchemy.create_engine``, and for the functions, elements and rules of
@@ -68,7 +69,7 @@ class TenantKit(Requests):
         plans: Plans | None = None,
         clock: Clock | None = None,
         dimensions: Mapping[str, Claim] | None = None,
-        is_revoked: Callable[[Mapping[str, Any]], bool] | None = None,
+        trust: Trust | None = None,
         checks: Mapping[str, Callable[[], object]] | None = None,
         engine_options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -91,17 +92,20 @@ class TenantKit(Requests):
         )
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
         self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
+        trust = trust or Trust()
         self.tokens = AccessTokens(
-            settings.token_secret.get_secret_value(),
-            algorithm=settings.token_algorithm,
+            keys_of(settings, trust),
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             lifetime=settings.token_lifetime,
             leeway=settings.token_leeway,
             clock=self.clock,
         )
+        self.issuers = TrustedIssuers(
+            self.tokens.issuer, *trust.issuers, clock=self.clock, find=trust.find_issuer
+        )
         self.verified_tokens = VerifiedTokens(
-            self.tokens, self.clock, size=settings.token_cache_size, is_revoked=is_revoked
+            self.issuers, self.clock, size=settings.token_cache_size, is_revoked=trust.is_revoked
         )
         self.dimensions = dict(dimensions or {})
         self.redis = connect_redis(settings.redis_url.get_secret_value()) if settings.redis_url else None

@@ -1,31 +1,30 @@
-"""Access tokens: JSON Web Tokens for OAuth 2.0 (RFC 9068), signed with one pinned algorithm."""
+"""Access tokens of this application: JSON Web Tokens for OAuth 2.0 (RFC 9068)."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+import json
+from base64 import urlsafe_b64encode
 from typing import Any, Final
-
-import jwt
 
 from tenantkit.core.ids import new_id
 from tenantkit.core.tenant import Tenant
-from tenantkit.exceptions import ConfigurationError, TokenInvalid
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.protocols import Clock
+from tenantkit.tokens.claims import REGISTERED, ClaimMap
+from tenantkit.tokens.compact import read_compact
+from tenantkit.tokens.issuers import Issuer
+from tenantkit.tokens.keys import KeyRing
+from tenantkit.tokens.model import AccessToken
 
 __all__ = ["AccessTokens"]
 
-_TYPE: Final = "at+jwt"  # RFC 9068, 2.1: an ID token or a reset token is no access token
-_REQUIRED: Final = ("exp", "iat", "iss", "aud", "sub", "jti")
-_LAST_SECOND: Final = 253_402_300_799  # of the year 9999, the last that datetime knows; NaN is not below it
-_MAX_LENGTH: Final = 8192  # characters; no honest token is longer, and hashing is not free
+_TYPE: Final = "at+jwt"  # RFC 9068, 2.1
 
 
 class AccessTokens:
     """
-    Issues and verifies access tokens.
+    Issues access tokens, and verifies those that it issued.
 
     Args:
-        secret: key of the HMAC.
-        algorithm: the only algorithm that is issued and accepted.
+        keys: its keys; the first signs.
         issuer: value of ``iss``.
         audience: value of ``aud``.
         lifetime: seconds until a token expires.
@@ -33,26 +32,41 @@ class AccessTokens:
         clock: tells the time.
         tenant_claim: the claim that holds the tenant's id.
 
+    Attributes:
+        keys: its keys.
+        issuer: what others need to verify its tokens.
+
+    Raises:
+        ConfigurationError: the first key is a public one, or the issuer's facts are unusable.
+
     .. versionadded:: 0.1
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
-        secret: str,
+        keys: KeyRing,
         *,
-        algorithm: str,
         issuer: str,
         audience: str,
         lifetime: int,
-        leeway: int,
+        leeway: float = 0,
         clock: Clock,
         tenant_claim: str = "org",
     ) -> None:
-        self._secret = secret
-        self.algorithm, self.issuer, self.audience = algorithm, issuer, audience
-        self.lifetime, self.leeway = timedelta(seconds=lifetime), timedelta(seconds=leeway)
-        self._clock = clock
-        self.tenant_claim = tenant_claim
+        if not keys.first.can_sign:
+            raise ConfigurationError(
+                "The first key of the ring is a public one, and signs nothing; put a private key first."
+            )
+        self.keys, self._lifetime, self._clock, self._tenant_claim = keys, lifetime, clock, tenant_claim
+        self.issuer = Issuer(
+            name=issuer,
+            audience=audience,
+            keys=keys,
+            claims=ClaimMap(tenant=tenant_claim, tenant_claim=tenant_claim, keeps_names=True),
+            leeway=leeway,
+            required={"jti": None},
+        )
+        self._header = _encoded({"alg": keys.first.algorithm, "kid": keys.first.id, "typ": _TYPE})
 
     def issue(self, user_id: str, tenant: Tenant | None = None, **further: Any) -> str:
         """
@@ -61,77 +75,48 @@ class AccessTokens:
         Args:
             user_id: who it is for.
             tenant: where it is good for; without one it opens central routes only.
-            further: claims beside those that every token has, such as ``workspace``.
+            further: claims beside those that every token has, such as ``workspace``; JSON-able.
 
         Raises:
-            ConfigurationError: a further claim has the name of one that every token has.
+            ConfigurationError: a further claim has the name of one that every token has, or is not JSON-able.
         """
-        if taken := further.keys() & {*_REQUIRED, self.tenant_claim}:
+        if taken := further.keys() & {*REGISTERED, "sub", self._tenant_claim}:
             raise ConfigurationError(f"The claim {min(taken)!r} is the kit's own; it cannot be given.")
-        now = self._clock.now()
+        now = int(self._clock.now().timestamp())
         claims = {
             **further,
-            "iss": self.issuer,
-            "aud": self.audience,
+            "iss": self.issuer.name,
+            "aud": self.issuer.audience,
             "sub": user_id,
             "iat": now,
-            "exp": now + self.lifetime,
+            "exp": now + self._lifetime,
             "jti": str(new_id()),
         }
         if tenant is not None:
-            claims[self.tenant_claim] = str(tenant.id)
-        return jwt.encode(claims, self._secret, algorithm=self.algorithm, headers={"typ": _TYPE})
+            claims[self._tenant_claim] = str(tenant.id)
+        return self._signed(claims)
 
-    def verify(self, token: str) -> Mapping[str, Any]:
+    def verify(self, token: str) -> AccessToken:
         """
-        Return the claims of a token that verifies.
+        Return what a token says, if this application issued it and it verifies; see :meth:`TrustedIssuers.verify`.
 
         Raises:
-            TokenInvalid: signature, algorithm, type, issuer, audience or time are wrong, or a claim is missing. The
-                message is for the operator; the answer to the client does not tell which.
+            TokenInvalid: it does not verify.
         """
-        if len(token) > _MAX_LENGTH:
-            raise TokenInvalid(f"The token has {len(token)} characters; {_MAX_LENGTH} are allowed.")
+        return self.issuer.verify(read_compact(token), self._clock.now().timestamp())
+
+    def _signed(self, claims: dict[str, Any]) -> str:
         try:
-            decoded = jwt.decode_complete(
-                token,
-                self._secret,
-                algorithms=[self.algorithm],
-                issuer=self.issuer,
-                audience=self.audience,
-                # times are compared below, with the clock that was passed in
-                options={
-                    "require": list(_REQUIRED),
-                    "verify_exp": False,
-                    "verify_iat": False,
-                    "verify_nbf": False,
-                },
-            )
-        except (jwt.InvalidTokenError, UnicodeError) as error:
-            raise TokenInvalid(f"The token does not verify: {error}.") from error
-        if str(decoded["header"].get("typ", "")).lower() not in (_TYPE, f"application/{_TYPE}"):
-            raise TokenInvalid(f"The token is of type {decoded['header'].get('typ')!r}, not {_TYPE!r}.")
-        claims: dict[str, Any] = decoded["payload"]
-        self._check_times(claims)
-        return claims
+            message = f"{self._header}.{_encoded(claims)}"
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"The claims of a token are JSON: {error}.") from None
+        signature = self.keys.first.sign(message.encode())
+        return f"{message}.{_base64(signature)}"
 
-    def span(self, claims: Mapping[str, Any]) -> tuple[float, float]:
-        """Return from when and until when verified claims are valid, in seconds of Unix time, leeway included."""
-        leeway = self.leeway.total_seconds()
-        return max(claims["iat"], claims.get("nbf", 0)) - leeway, claims["exp"] + leeway
 
-    def _check_times(self, claims: Mapping[str, Any]) -> None:
-        now = self._clock.now().timestamp()
-        leeway = self.leeway.total_seconds()
-        for name in ("exp", "iat", "nbf"):
-            value = claims.get(name, now)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not 0 <= value <= _LAST_SECOND
-            ):
-                raise TokenInvalid(f"The claim {name!r} is no number.")
-            if name == "exp" and value <= now - leeway:
-                raise TokenInvalid("The token has expired. Sign in again.")
-            if name != "exp" and value > now + leeway:
-                raise TokenInvalid(f"The token is not valid yet ({name}); compare the clocks.")
+def _encoded(part: dict[str, Any]) -> str:
+    return _base64(json.dumps(part, separators=(",", ":"), allow_nan=False).encode())
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -3,15 +3,22 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from tenantkit.exceptions import ConfigurationError, TokenInvalid
 from tenantkit.protocols import Clock
-from tenantkit.tokens.access import AccessTokens
+from tenantkit.tokens.model import AccessToken
 
-__all__ = ["VerifiedTokens"]
+__all__ = ["TokenVerifier", "VerifiedTokens"]
+
+
+class TokenVerifier(Protocol):
+    """Promises to say what a token says if it verifies, or to raise ``TokenInvalid``."""
+
+    def verify(self, token: str) -> AccessToken:
+        """Return what a token says."""
+        ...
 
 
 class VerifiedTokens:
@@ -26,7 +33,7 @@ class VerifiedTokens:
         tokens: verifies what was not seen before.
         clock: tells the time.
         size: how many tokens are remembered at the most; about 1.5 kB each. 0 remembers none.
-        is_revoked: asked with the claims, each time; it must be quick, since every request waits for it.
+        is_revoked: asked each time; it must be quick, since every request waits for it.
 
     Raises:
         ConfigurationError: the size is no whole number from 0 up.
@@ -36,16 +43,16 @@ class VerifiedTokens:
 
     def __init__(
         self,
-        tokens: AccessTokens,
+        tokens: TokenVerifier,
         clock: Clock,
         *,
         size: int = 10_000,
-        is_revoked: Callable[[Mapping[str, Any]], bool] | None = None,
+        is_revoked: Callable[[AccessToken], bool] | None = None,
     ) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < 0:
             raise ConfigurationError(f"The size of a token cache is a whole number from 0 up, not {size!r}.")
         self._tokens, self._clock, self._size, self._is_revoked = tokens, clock, size, is_revoked
-        self._seen: OrderedDict[bytes, tuple[Mapping[str, Any], float, float]] = OrderedDict()
+        self._seen: OrderedDict[bytes, AccessToken] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -56,22 +63,32 @@ class VerifiedTokens:
         """Whether it is asked at each request if a token was revoked."""
         return self._is_revoked is not None
 
-    def verify(self, token: str) -> Mapping[str, Any]:
+    def recall(self, token: str) -> AccessToken | None:
         """
-        Return the claims of a token that verifies, read-only; otherwise as :meth:`AccessTokens.verify`.
+        Return what a token says that was seen before, is valid now and was not revoked; otherwise None.
+
+        Waits for nothing but ``is_revoked``.
+        """
+        seen = self._recall(_digest(token))
+        return None if seen is None or (self._is_revoked and self._is_revoked(seen)) else seen
+
+    def verify(self, token: str) -> AccessToken:
+        """
+        Return what a token says, if it verifies; see :meth:`TrustedIssuers.verify`.
 
         Raises:
             TokenInvalid: it does not verify, its time is over, or it was revoked.
+            KeysUnavailable: the keys of its issuer could not be fetched.
         """
         digest = _digest(token)
-        claims = self._recall(digest)
-        if claims is None:  # not seen, or its time is over: which one, the full check tells
-            claims = MappingProxyType(self._tokens.verify(token))
-            self._remember(digest, claims)
-        if self._is_revoked is not None and self._is_revoked(claims):
+        seen = self._recall(digest)
+        if seen is None:  # not seen, or its time is over: which one, the full check tells
+            seen = self._tokens.verify(token)
+            self._remember(digest, seen)
+        if self._is_revoked is not None and self._is_revoked(seen):
             self.forget(token)
             raise TokenInvalid("The token was revoked. Sign in again.")
-        return claims
+        return seen
 
     def forget(self, token: str) -> None:
         """Verify a token anew the next time, as if it had not been seen."""
@@ -83,19 +100,18 @@ class VerifiedTokens:
         with self._lock:
             self._seen.clear()
 
-    def _recall(self, digest: bytes) -> Mapping[str, Any] | None:
+    def _recall(self, digest: bytes) -> AccessToken | None:
         now = self._clock.now().timestamp()
         with self._lock:
             seen = self._seen.get(digest)
-            if seen is None or not seen[1] <= now < seen[2]:
+            if seen is None or not seen.valid_from <= now < seen.valid_until:
                 return None
             self._seen.move_to_end(digest)
-        return seen[0]
+        return seen
 
-    def _remember(self, digest: bytes, claims: Mapping[str, Any]) -> None:
-        entry = (claims, *self._tokens.span(claims))
+    def _remember(self, digest: bytes, token: AccessToken) -> None:
         with self._lock:
-            self._seen[digest] = entry
+            self._seen[digest] = token
             while len(self._seen) > self._size:
                 self._seen.popitem(last=False)
 

@@ -235,7 +235,7 @@ def test_the_commands(app, kit, acme):
         "as reader, writer" in run(args=["tenantkit", "add-member", "wind", "w", "writer", "reader"]).output
     )
     token = run(args=["tenantkit", "issue-token", "wind", "w"]).output.strip()
-    assert "w" == kit.tokens.verify(token)["sub"]
+    assert "w" == kit.tokens.verify(token).user_id
     assert "errors" in run(args=["tenantkit", "doctor"]).output
     for arguments, why in (
         (["create-tenant", "wind"], "already"),

@@ -1,0 +1,51 @@
+"""Whose tokens a kit believes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tenantkit.core.settings import Settings
+from tenantkit.exceptions import ConfigurationError
+from tenantkit.tokens import AccessToken, Issuer, KeyRing, TokenKey
+
+__all__ = ["Trust", "keys_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """
+    Whose tokens a kit believes, beside those that it signs with the settings' secret.
+
+    Args:
+        keys: the kit's own keys, in place of the settings' secrets.
+        issuers: identity providers.
+        find_issuer: asked for the provider of a name that is not among them, such as one that a tenant brought; it may
+            wait. The name is whatever a stranger wrote.
+        is_revoked: asked at each request whether its token was revoked. It must be quick.
+
+    .. versionadded:: 0.1
+    """
+
+    keys: KeyRing | None = None
+    issuers: Sequence[Issuer] = ()
+    find_issuer: Callable[[str], Issuer | None] | None = None
+    is_revoked: Callable[[AccessToken], bool] | None = None
+
+
+def keys_of(settings: Settings, trust: Trust) -> KeyRing:
+    """
+    Return the keys that a kit signs with and verifies its own tokens by.
+
+    Raises:
+        ConfigurationError: there are none, or they are given twice; or a secret is too short.
+    """
+    secrets = [secret.get_secret_value() for secret in settings.token_previous_secrets]
+    if settings.token_secret is not None:
+        secrets.insert(0, settings.token_secret.get_secret_value())
+    if trust.keys is not None and not secrets:
+        return trust.keys
+    if trust.keys is not None or settings.token_secret is None:
+        raise ConfigurationError(
+            "A kit signs its tokens with the setting `token_secret`, or with the keys of Trust(keys=...): give one of "
+            'them. Make a secret with `python -c "import secrets; print(secrets.token_urlsafe(64))"`.'
+        )
+    return KeyRing(*(TokenKey.secret(secret, settings.token_algorithm) for secret in secrets))
