@@ -51,6 +51,7 @@ def test_who_is_told_more():
     """The classes whose message is shown to the client, listed: a new one is added here on purpose."""
     public = {name for name in exceptions.__all__ if getattr(exceptions, name).public}
     assert {
+        "ForeignIssuer",
         "HostMalformed",
         "NotAMember",
         "NotAuthenticated",
