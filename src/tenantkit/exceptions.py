@@ -21,6 +21,7 @@ __all__ = [
     "NotTheOwner",
     "PermissionDenied",
     "QuotaExceeded",
+    "RefreshTokenReplayed",
     "ResolutionError",
     "RowNotFound",
     "ScopeChanged",
@@ -209,6 +210,16 @@ class TokenInvalid(NotAuthenticated):
     problem = "token-invalid"
     title = "The token is not valid"
     public = False
+
+
+class RefreshTokenReplayed(TokenInvalid):
+    """
+    A refresh token came a second time, so that somebody has it who should not; its login was ended.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "refresh-token-replayed"
 
 
 class KeysUnavailable(TenantKitError, ConnectionError):

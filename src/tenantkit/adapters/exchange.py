@@ -18,6 +18,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.ids import new_id
 from tenantkit.core.scope import RequestFacts, Scope
 from tenantkit.core.telemetry import counter, histogram, tag_span
+from tenantkit.core.texts import storable
 from tenantkit.exceptions import HostMalformed, NotAuthenticated, TenantKitError
 from tenantkit.kit import RequestCredentials, TenantKit
 
@@ -140,7 +141,7 @@ class Exchange:
         if details is None:
             return
         outcome: Any = "refused" if details["status"] < _FAILED else "failed"
-        facts = {"method": self._head.method, "path": _storable(self._head.path), **details}
+        facts = {"method": self._head.method, "path": storable(self._head.path, 500), **details}
         counter(f"requests_{outcome}", "Requests that were refused or failed").add(
             1, {"status": details["status"]}
         )
@@ -216,8 +217,3 @@ class Exchange:
         return RequestFacts(
             request_id=self.request_id, client=self._head.client, user_agent=agent[:300] if agent else None
         )
-
-
-def _storable(text: str) -> str:
-    """Return a text that every database can hold, however a client spelled it."""
-    return text[:500].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

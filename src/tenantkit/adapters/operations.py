@@ -10,7 +10,7 @@ from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.doctor import examine
 from tenantkit.kit import TenantKit
 
-__all__ = ["add_member", "create_tables", "create_tenant", "diagnose", "issue_token"]
+__all__ = ["add_member", "create_tables", "create_tenant", "diagnose", "issue_token", "prune_tokens"]
 
 _WHY = "a command of the application"
 _WHO = Actor.system("command line")
@@ -65,6 +65,11 @@ def issue_token(kit: TenantKit, slug: str, user_id: str) -> str:
     """
     with kit.scope(slug, actor=_WHO) as scope:
         return kit.tokens.issue(user_id, scope.tenant)
+
+
+def prune_tokens(kit: TenantKit) -> str:
+    """Delete logins that no token is good for any more."""
+    return f"Deleted {kit.logins.prune()} logins that are over."
 
 
 def diagnose(kit: TenantKit) -> Iterator[str]:

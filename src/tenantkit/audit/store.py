@@ -72,8 +72,23 @@ class AuditTrail:
     ) -> Event:
         """Insert an event of no tenant, on an unscoped session. Costs one statement."""
         central = central_tenant_id(self.tables.events.c.tenant_id.type.python_type)
+        facts: dict[str, Any] = {"actor": actor, "request": request, "outcome": outcome, "details": details}
+        return self.record_for(session, central, action, **facts)
+
+    def record_for(
+        self,
+        session: Session,
+        tenant_id: TenantId,
+        action: str,
+        *,
+        actor: Actor | None = None,
+        request: RequestFacts | None = None,
+        outcome: Outcome = "success",
+        details: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Insert an event of a tenant that nobody is in the scope of, on an unscoped session. Costs one statement."""
         made = self._event(action, outcome, actor=actor, request=request or RequestFacts(), details=details)
-        return self._insert(session, central, made)
+        return self._insert(session, tenant_id, made)
 
     def latest(self, session: Session, limit: int = 50) -> list[Event]:
         """

@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         token_leeway: seconds of clock difference that are forgiven.
         token_cache_size: how many tokens are remembered as verified, so that a signature is checked once; time and
             revocation are checked each time. 0 remembers none.
+        login_lifetime: seconds after which a login ends, however much it is used.
+        login_idle_lifetime: seconds after which a login ends that is not refreshed.
+        refresh_grace: seconds for which a refresh token that is sent again gets the same answer.
+        revocation_lag: seconds after which a login that was ended in another process is known in this one. 0 asks the
+            database at each request with a token of a login.
         directory_cache_lifetime: seconds for which a tenant or membership that was found is not looked up again. A
             change through the directory is seen by this process at once, by others after these seconds. 0 looks up
             at each request.
@@ -64,6 +69,10 @@ class Settings(BaseSettings):
     token_lifetime: int = Field(default=900, ge=1, le=86_400)
     token_leeway: int = Field(default=0, ge=0, le=300)
     token_cache_size: int = Field(default=10_000, ge=0)
+    login_lifetime: float = Field(default=30 * 86_400, gt=0, allow_inf_nan=False)
+    login_idle_lifetime: float = Field(default=7 * 86_400, gt=0, allow_inf_nan=False)
+    refresh_grace: float = Field(default=10, ge=0, allow_inf_nan=False)
+    revocation_lag: float = Field(default=10, ge=0, allow_inf_nan=False)
     directory_cache_lifetime: float = Field(default=10, ge=0, allow_inf_nan=False)
     directory_cache_size: int = Field(default=10_000, ge=0)
     redis_url: SecretStr | None = None

@@ -2,6 +2,7 @@
 
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health
+from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.requests import RequestCredentials, Requests
 from tenantkit.kit.root import TenantKit
 from tenantkit.kit.scopes import Scopes
@@ -10,6 +11,7 @@ from tenantkit.kit.trust import Trust
 __all__ = [
     "Health",
     "KitAudit",
+    "KitLogins",
     "KitQuotas",
     "RequestCredentials",
     "Requests",

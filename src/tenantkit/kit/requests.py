@@ -11,7 +11,9 @@ from tenantkit.core.scope import RequestFacts, Scope, current
 from tenantkit.core.tenant import Tenant
 from tenantkit.directory import CachedLookup, DirectoryCache, NotCached
 from tenantkit.exceptions import ForeignIssuer, NotAMember, NotAuthenticated, WorkspaceRequired
+from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
+from tenantkit.kit.trust import Trust
 from tenantkit.rbac import Matrix, Ownership
 from tenantkit.resolution import Agreement, Claim
 from tenantkit.tokens import AccessToken, TrustedIssuers, VerifiedTokens
@@ -41,6 +43,8 @@ class Requests(Scopes):
 
     resolve: Agreement
     roles: Matrix
+    trust: Trust
+    logins: KitLogins
     issuers: TrustedIssuers
     verified_tokens: VerifiedTokens
     dimensions: Mapping[str, Claim]
@@ -74,18 +78,23 @@ class Requests(Scopes):
             TokenInvalid: it does not verify.
             ResolutionError: the tenant cannot be settled, or is suspended.
         """
-        if self.verified_tokens.are_revocable or type(self).identify is not Requests.identify:
+        if self.trust.is_revoked is not None or type(self).identify is not Requests.identify:
             return None
-        if request.token is not None and self.issuers.wait:  # for keys, unless the token was seen before
-            token = self.verified_tokens.recall(request.token)
-            if token is None:
-                return None
-        else:
-            token = self._token(request)
         try:
-            return self._scope_of(request, token, self._lookup())
+            return self._scope_of(request, self._recalled(request), self._lookup())
         except NotCached:
             return None
+
+    def _recalled(self, request: RequestCredentials) -> AccessToken | None:
+        """Return what the token of a request says, if nobody has to be asked for keys or for what was revoked."""
+        if request.token is None:
+            return None
+        known = self.verified_tokens
+        token = known.recall(request.token) if self.issuers.wait else known.read(request.token)
+        if token is None or self.logins.revoked.waits_for(token):
+            raise NotCached
+        known.check(token)
+        return token
 
     def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
         return CachedLookup(self.directory, self.directory_cache, open_session)
@@ -145,6 +154,11 @@ class Requests(Scopes):
     async def arequire_owner(self, ownership: Ownership, key: str) -> None:
         """Refuse unless a row is the actor's, on the async session; see :meth:`Ownership.find`."""
         await self.async_session().run_sync(ownership.find, current(), self.roles, key)
+
+    def _is_revoked(self, token: AccessToken) -> bool:
+        return self.logins.revoked(token) or (
+            self.trust.is_revoked is not None and self.trust.is_revoked(token)
+        )
 
     def _token(self, request: RequestCredentials) -> AccessToken | None:
         return None if request.token is None else self.verified_tokens.verify(request.token)

@@ -1,7 +1,9 @@
 """The composition root: builds the mechanisms from one Settings and wires them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +24,7 @@ from tenantkit.isolation import (
 )
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
+from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.once import once
 from tenantkit.kit.requests import Requests
 from tenantkit.kit.trust import Trust, keys_of
@@ -31,7 +34,7 @@ from tenantkit.rbac import Matrix
 from tenantkit.resolution import Agreement, Claim
 from tenantkit.sql.sqlite import prepare_sqlite
 from tenantkit.sql.types import tenant_id_type
-from tenantkit.tokens import AccessTokens, TrustedIssuers, VerifiedTokens
+from tenantkit.tokens import AccessTokens, Logins, RevokedLogins, TokenTables, TrustedIssuers, VerifiedTokens
 
 __all__ = ["TenantKit"]
 
@@ -92,7 +95,7 @@ class TenantKit(Requests):
         )
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
         self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
-        trust = trust or Trust()
+        self.trust = trust = trust or Trust()
         self.tokens = AccessTokens(
             keys_of(settings, trust),
             issuer=settings.token_issuer,
@@ -101,11 +104,26 @@ class TenantKit(Requests):
             leeway=settings.token_leeway,
             clock=self.clock,
         )
+        logins = Logins(
+            TokenTables.define(self.metadata, tenant_id),
+            self.tokens,
+            self.clock,
+            lifetime=settings.login_lifetime,
+            idle_lifetime=settings.login_idle_lifetime,
+            grace=settings.refresh_grace,
+        )
+        revoked = RevokedLogins(
+            self._revoked_since,
+            self.clock,
+            horizon=settings.token_lifetime + settings.token_leeway,
+            lag=settings.revocation_lag,
+        )
+        self.logins = KitLogins(self, logins, revoked)
         self.issuers = TrustedIssuers(
             self.tokens.issuer, *trust.issuers, clock=self.clock, find=trust.find_issuer
         )
         self.verified_tokens = VerifiedTokens(
-            self.issuers, self.clock, size=settings.token_cache_size, is_revoked=trust.is_revoked
+            self.issuers, self.clock, size=settings.token_cache_size, is_revoked=self._is_revoked
         )
         self.dimensions = dict(dimensions or {})
         self.redis = connect_redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
@@ -172,6 +190,10 @@ class TenantKit(Requests):
         if self.settings.policies:
             with self.owner_engine.begin() as connection:
                 self.policies.create_all(connection)
+
+    def _revoked_since(self, moment: datetime) -> set[UUID]:
+        with Session(self.owner_engine) as session:
+            return self.logins.store.revoked_since(session, moment)
 
     def _directory_changed(self, session: Session) -> None:
         self.directory_cache.clear_after(session)

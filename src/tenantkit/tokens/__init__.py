@@ -5,20 +5,30 @@ from tenantkit.tokens.claims import ClaimMap
 from tenantkit.tokens.compact import Compact, read_compact
 from tenantkit.tokens.issuers import Issuer, TrustedIssuers
 from tenantkit.tokens.keys import ALGORITHMS, KeyRing, TokenKey
-from tenantkit.tokens.model import AccessToken
+from tenantkit.tokens.logins import LOGIN_CLAIM, Logins
+from tenantkit.tokens.model import AccessToken, Login, Replay, TokenPair
 from tenantkit.tokens.published import PublishedKeys
+from tenantkit.tokens.revoked import RevokedLogins
+from tenantkit.tokens.tables import TokenTables
 from tenantkit.tokens.verified import TokenVerifier, VerifiedTokens
 
 __all__ = [
     "ALGORITHMS",
+    "LOGIN_CLAIM",
     "AccessToken",
     "AccessTokens",
     "ClaimMap",
     "Compact",
     "Issuer",
     "KeyRing",
+    "Login",
+    "Logins",
     "PublishedKeys",
+    "Replay",
+    "RevokedLogins",
     "TokenKey",
+    "TokenPair",
+    "TokenTables",
     "TokenVerifier",
     "TrustedIssuers",
     "VerifiedTokens",

@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tenantkit.core.ids import new_id
@@ -34,6 +35,7 @@ class AccessTokens:
 
     Attributes:
         keys: its keys.
+        lifetime: seconds until a token expires.
         issuer: what others need to verify its tokens.
 
     Raises:
@@ -57,7 +59,7 @@ class AccessTokens:
             raise ConfigurationError(
                 "The first key of the ring is a public one, and signs nothing; put a private key first."
             )
-        self.keys, self._lifetime, self._clock, self._tenant_claim = keys, lifetime, clock, tenant_claim
+        self.keys, self.lifetime, self._clock, self._tenant_claim = keys, lifetime, clock, tenant_claim
         self.issuer = Issuer(
             name=issuer,
             audience=audience,
@@ -80,20 +82,51 @@ class AccessTokens:
         Raises:
             ConfigurationError: a further claim has the name of one that every token has, or is not JSON-able.
         """
-        if taken := further.keys() & {*REGISTERED, "sub", self._tenant_claim}:
-            raise ConfigurationError(f"The claim {min(taken)!r} is the kit's own; it cannot be given.")
+        tenant_id = None if tenant is None else str(tenant.id)
         now = int(self._clock.now().timestamp())
+        return self.issue_again(user_id, tenant_id, token_id=str(new_id()), at=now, further=further)
+
+    def issue_again(
+        self,
+        user_id: str,
+        tenant_id: str | None,
+        *,
+        token_id: str,
+        at: int,
+        until: int | None = None,
+        further: Mapping[str, Any] | None = None,
+    ) -> str:
+        """
+        Return the token that was issued at a moment under an id: the same each time.
+
+        With ``ES`` and ``PS``, whose signatures draw random numbers, the claims are the same.
+
+        Args:
+            user_id: who it is for.
+            tenant_id: the id of the tenant as text, or None.
+            token_id: value of ``jti``.
+            at: when, in seconds of Unix time.
+            until: when it expires at the latest, in seconds of Unix time.
+            further: claims beside those that every token has.
+
+        Raises:
+            ConfigurationError: as for :meth:`issue`.
+        """
+        given = dict(further or {})
+        if taken := given.keys() & {*REGISTERED, "sub", self._tenant_claim}:
+            raise ConfigurationError(f"The claim {min(taken)!r} is the kit's own; it cannot be given.")
+        expires = at + self.lifetime
         claims = {
-            **further,
+            **given,
             "iss": self.issuer.name,
             "aud": self.issuer.audience,
             "sub": user_id,
-            "iat": now,
-            "exp": now + self._lifetime,
-            "jti": str(new_id()),
+            "iat": at,
+            "exp": expires if until is None else min(expires, until),
+            "jti": token_id,
         }
-        if tenant is not None:
-            claims[self._tenant_claim] = str(tenant.id)
+        if tenant_id is not None:
+            claims[self._tenant_claim] = tenant_id
         return self._signed(claims)
 
     def verify(self, token: str) -> AccessToken:

@@ -1,12 +1,14 @@
 """The nouns of tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from tenantkit.core.tenant import TenantId
 
-__all__ = ["AccessToken"]
+__all__ = ["AccessToken", "Login", "Replay", "TokenPair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +35,70 @@ class AccessToken:
     valid_until: float
     bound_to: TenantId | None
     provided: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """
+    A user who signed in on a device: what all tokens have in common that follow from it.
+
+    Args:
+        id: the ``sid`` of its access tokens.
+        user_id: who signed in.
+        tenant_id: where; the central tenant's id where it is nowhere.
+        device: what the application calls the device.
+        client: the address it was used from last.
+        user_agent: what the browser called itself last.
+        created_at: UTC.
+        last_used_at: when it was refreshed last, UTC.
+        expires_at: when it ends if it is used before ``idle_until``, UTC.
+        idle_until: when it ends if it is not used before, UTC.
+        revoked_at: when it was ended, UTC.
+        revoked_because: why: ``"signed out"``, ``"replayed"``, or what the caller said.
+
+    .. versionadded:: 0.1
+    """
+
+    id: UUID
+    user_id: str
+    tenant_id: TenantId
+    device: str | None
+    client: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    idle_until: datetime
+    revoked_at: datetime | None = None
+    revoked_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """
+    What a client gets: a token for requests, and one for the next pair.
+
+    Args:
+        access_token: for the Authorization header.
+        refresh_token: for one use.
+        expires_in: seconds until the access token expires.
+        login_id: the login that they belong to.
+
+    .. versionadded:: 0.1
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    login_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """
+    A refresh token that came a second time: somebody has it who should not. Its login was revoked.
+
+    .. versionadded:: 0.1
+    """
+
+    login: Login

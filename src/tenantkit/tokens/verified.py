@@ -58,37 +58,40 @@ class VerifiedTokens:
     def __len__(self) -> int:
         return len(self._seen)
 
-    @property
-    def are_revocable(self) -> bool:
-        """Whether it is asked at each request if a token was revoked."""
-        return self._is_revoked is not None
-
-    def recall(self, token: str) -> AccessToken | None:
-        """
-        Return what a token says that was seen before, is valid now and was not revoked; otherwise None.
-
-        Waits for nothing but ``is_revoked``.
-        """
-        seen = self._recall(_digest(token))
-        return None if seen is None or (self._is_revoked and self._is_revoked(seen)) else seen
-
     def verify(self, token: str) -> AccessToken:
         """
-        Return what a token says, if it verifies; see :meth:`TrustedIssuers.verify`.
+        Return what a token says, if it verifies and was not revoked; see :meth:`TrustedIssuers.verify`.
 
         Raises:
             TokenInvalid: it does not verify, its time is over, or it was revoked.
             KeysUnavailable: the keys of its issuer could not be fetched.
         """
+        found = self.read(token)
+        self.check(found)
+        return found
+
+    def recall(self, token: str) -> AccessToken | None:
+        """Return what a token says that was seen before and is in time, or None. If it was revoked is not asked."""
+        return self._recall(_digest(token))
+
+    def read(self, token: str) -> AccessToken:
+        """Return what a token says, if it verifies. Whether it was revoked is not asked."""
         digest = _digest(token)
-        seen = self._recall(digest)
-        if seen is None:  # not seen, or its time is over: which one, the full check tells
-            seen = self._tokens.verify(token)
-            self._remember(digest, seen)
-        if self._is_revoked is not None and self._is_revoked(seen):
-            self.forget(token)
+        found = self._recall(digest)
+        if found is None:  # not seen, or its time is over: which one, the full check tells
+            found = self._tokens.verify(token)
+            self._remember(digest, found)
+        return found
+
+    def check(self, token: AccessToken) -> None:
+        """
+        Refuse a token that was revoked.
+
+        Raises:
+            TokenInvalid: it was.
+        """
+        if self._is_revoked is not None and self._is_revoked(token):
             raise TokenInvalid("The token was revoked. Sign in again.")
-        return seen
 
     def forget(self, token: str) -> None:
         """Verify a token anew the next time, as if it had not been seen."""

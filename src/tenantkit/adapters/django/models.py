@@ -10,8 +10,10 @@ from tenantkit.isolation import SOFT_DELETE, scoped_by, soft_deletable
 
 __all__ = [
     "AuditEvent",
+    "Login",
     "Membership",
     "QuotaCounter",
+    "RefreshToken",
     "SoftDeletable",
     "Tenant",
     "TenantModel",
@@ -170,3 +172,63 @@ class QuotaCounter(models.Model):
 
     def __str__(self) -> str:
         return str(self.meter)
+
+
+class Login(models.Model):
+    """
+    Who signed in where, on which device. To be read: the kit writes it.
+
+    .. versionadded:: 0.1
+    """
+
+    id = models.UUIDField(primary_key=True)
+    tenant_id = tenant_id_field()
+    user_id = models.CharField(max_length=200)
+    claims = models.JSONField()
+    device = models.CharField(max_length=200, null=True)  # noqa: DJ001 - as the kit declares it
+    client = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    user_agent = models.CharField(max_length=300, null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField()
+    idle_until = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    revoked_because = models.CharField(max_length=32, null=True)  # noqa: DJ001
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_login"
+        indexes = (
+            models.Index(fields=("user_id", "tenant_id"), name="tenantkit_login_user"),
+            models.Index(fields=("idle_until",), name="tenantkit_login_idle"),
+            models.Index(fields=("revoked_at",), name="tenantkit_login_revoked"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
+class RefreshToken(models.Model):
+    """
+    Digests of the refresh tokens of a login. To be read: the kit writes them.
+
+    .. versionadded:: 0.1
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    tenant_id = tenant_id_field()
+    login = models.ForeignKey(Login, on_delete=models.CASCADE, related_name="refresh_tokens", db_index=False)
+    issued_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    salt = models.CharField(max_length=64, null=True)  # noqa: DJ001 - as the kit declares it
+    access_token_id = models.CharField(max_length=36, null=True)  # noqa: DJ001
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_refresh_token"
+        indexes = (models.Index(fields=("login",), name="tenantkit_refresh_token_login"),)
+
+    def __str__(self) -> str:
+        return str(self.digest)

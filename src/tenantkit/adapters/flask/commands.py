@@ -53,6 +53,11 @@ def make_commands(kit: TenantKit) -> AppGroup:
         """Print an access token, for trying the application by hand."""
         click.echo(operations.issue_token(kit, slug, user_id))
 
+    @group.command("prune-tokens")
+    def prune_tokens() -> None:
+        """Delete logins that no token is good for any more; once a day is enough."""
+        click.echo(operations.prune_tokens(kit))
+
     @group.command("doctor")
     def doctor() -> None:
         """Examine the database: is it what the models declare, and does it hold by itself?"""

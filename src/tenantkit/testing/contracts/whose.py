@@ -15,6 +15,7 @@ from sqlalchemy import event
 
 from tenantkit.core.scope import Scope
 from tenantkit.testing.contracts.world import World
+from tenantkit.tokens import TokenPair
 
 __all__ = ["WhosePromises"]
 
@@ -100,6 +101,17 @@ class WhosePromises:
         finally:
             event.remove(engine, "before_cursor_execute", note)
         assert [] == asked
+
+    def test_a_login_that_is_ended(self, world: World) -> None:
+        """Its tokens are served, the next pair's as well, and refused from the request after it is ended."""
+        logins = world.office.serving_kit.logins
+        pair = logins.sign_in("writer", world.acme)
+        for _ in range(2):
+            assert 200 == world.bare("GET", "/whoami", _with(pair)).status
+            pair = logins.refresh(pair.refresh_token)
+        assert logins.sign_out("writer", pair.login_id)
+        answer = world.bare("GET", "/whoami", _with(pair))
+        assert (401, "token-invalid") == (answer.status, answer.problem)
 
     def test_a_stranger(self, world: World) -> None:
         """Who is no member is refused with 403, with a token that verifies."""
@@ -227,3 +239,7 @@ def _scopes_of(world: World) -> list[Scope]:
     return [
         one for one in objects if type(one) is Scope and one.tenant.slug in slugs and id(one) not in timed
     ]
+
+
+def _with(pair: TokenPair) -> list[tuple[str, str]]:
+    return [("Authorization", f"Bearer {pair.access_token}")]
