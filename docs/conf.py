@@ -45,7 +45,7 @@ nitpick_ignore_regex = [
     ),
     # types of private fields and of what SQLAlchemy's hooks exchange; they may change in any version
     (r"py:class", r"tenantkit\.isolation\.(?:registry|vouch)\.(?:Entry|Stamp|_Raw)"),
-    (r"py:class", r"tenantkit\.adapters\.guards\.Spelled"),  # a type variable
+    (r"py:class", r"tenantkit\.(?:adapters\.guards\.Spelled|directory\.cache\.Found)"),  # type variables
     (r"py:class", r"tenantkit\.testing\.contracts\.world\.\w+"),
     (r"py:class", r"tenantkit\.testing\.services\.(?:processes\.Stay|databases\.Admin)"),
     (r"py:attr", r"public"),  # a class attribute without a docstring of its own

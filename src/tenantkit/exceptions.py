@@ -10,12 +10,15 @@ __all__ = [
     "CanaryFailed",
     "ConfigurationError",
     "DependencyMissing",
-    "ForeignIssuer",
+    "ForeignCredentials",
     "ForeignTenant",
     "HostMalformed",
+    "InvalidValue",
     "IsolationError",
     "KeysUnavailable",
+    "LinkInvalid",
     "LockNotGranted",
+    "LockedOut",
     "NotAMember",
     "NotAuthenticated",
     "NotTheOwner",
@@ -96,6 +99,26 @@ class LockNotGranted(TenantKitError, TimeoutError):
     problem = "lock-not-granted"
     status = 503
     title = "A lock was not granted"
+
+
+class InvalidValue(TenantKitError, ValueError):
+    """
+    A value that came from outside cannot be used; the message says why, and which can.
+
+    Attributes:
+        field: what the value was for.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "invalid-value"
+    status = 422
+    title = "A value cannot be used"
+    public = True
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message, field=field)
+        self.field = field
 
 
 class DependencyMissing(TenantKitError, ImportError):
@@ -222,6 +245,38 @@ class RefreshTokenReplayed(TokenInvalid):
     problem = "refresh-token-replayed"
 
 
+class LockedOut(TenantKitError, PermissionError):
+    """
+    Too many attempts to sign in failed; nobody looked at this one.
+
+    Attributes:
+        retry_after: seconds until the next attempt is looked at.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "locked-out"
+    status = 429
+    title = "Too many attempts failed"
+    public = True
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class LinkInvalid(TenantKitError, LookupError):
+    """
+    A share link does not exist, has expired, was revoked or is used up; the answer does not say which.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "link-invalid"
+    status = 404
+    title = "There is no such link"
+
+
 class KeysUnavailable(TenantKitError, ConnectionError):
     """
     The keys of an identity provider could not be fetched, so nobody knows whether its token is good.
@@ -316,16 +371,16 @@ class SourcesDisagree(ResolutionError, PermissionError):
     title = "The request names two tenants"
 
 
-class ForeignIssuer(ResolutionError, PermissionError):
+class ForeignCredentials(ResolutionError, PermissionError):
     """
-    The token is by the identity provider of one tenant, and the request is another's, or none's.
+    The credentials are good in one tenant, and the request is another's, or none's.
 
     .. versionadded:: 0.1
     """
 
-    problem = "foreign-issuer"
+    problem = "foreign-credentials"
     status = 403
-    title = "The identity provider may not speak of this tenant"
+    title = "The credentials are good in another tenant"
 
 
 class NotAMember(ResolutionError, PermissionError):

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from tenantkit.core.scope import RequestFacts
-from tenantkit.exceptions import ConfigurationError, ForeignIssuer, KeysUnavailable, TokenInvalid
+from tenantkit.exceptions import ConfigurationError, ForeignCredentials, KeysUnavailable, TokenInvalid
 from tenantkit.kit import RequestCredentials, Trust
 from tenantkit.tokens import AccessTokens, ClaimMap, Issuer, KeyRing, PublishedKeys, TokenKey
 from tests.integration.office import make_kit, sign_up
@@ -99,7 +99,7 @@ def test_a_tenants_own_provider_speaks_of_its_tenant(kit, of_acme):
     assert ACME == kit.identify(request_of(token, "acme.localhost")).tenant.id
     with pytest.raises(TokenInvalid, match="names another"):
         kit.identify(request_of(of_acme.token("writer", organization=str(BOLT))))
-    with pytest.raises(ForeignIssuer) as caught:
+    with pytest.raises(ForeignCredentials) as caught:
         kit.authenticate(request_of(token))
     assert 403 == caught.value.status
 
@@ -118,7 +118,7 @@ def test_a_tenants_own_provider_on_the_path_of_another(database, of_acme):
     kit = make_kit(database, clock=FixedClock(), trust=Trust(issuers=[of_acme.issuer(tenant=ACME)]))
     kit.resolve = type(kit.resolve)([OfTheProxy()])
     sign_up(kit, "bolt", tenant_id=BOLT)
-    with pytest.raises(ForeignIssuer):
+    with pytest.raises(ForeignCredentials):
         kit.identify(request_of(of_acme.token("writer")))
     kit.dispose()
 

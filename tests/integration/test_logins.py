@@ -447,6 +447,6 @@ def test_the_command(kit, acme, clock, monkeypatch):
     kit.logins.sign_in("writer", acme)
     clock.move(LIFETIME + 901)
     told = CliRunner().invoke(app, ["tokens", "prune", "tests.integration.office:kit"])
-    assert (0, "Deleted 1 logins that are over.\n") == (told.exit_code, told.output)
+    assert (0, True) == (told.exit_code, told.output.startswith("Deleted 1 logins, 0 share links"))
     told = CliRunner().invoke(app, ["tokens", "prune", "tests.integration.office:Base"])
     assert (2, True) == (told.exit_code, "no TenantKit" in told.output)

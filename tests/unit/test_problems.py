@@ -9,6 +9,8 @@ from tenantkit.adapters.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
 from tenantkit.exceptions import PermissionDenied, QuotaExceeded, RowNotFound
 
 FACTS = {
+    "InvalidValue": {"field": "slug"},
+    "LockedOut": {"retry_after": 30},
     "PermissionDenied": {"permission": "a:b"},
     "QuotaExceeded": {"meter": "documents", "usage": 3, "limit": 3, "plan": "trial", "upgrade_url": None},
 }
@@ -51,8 +53,10 @@ def test_who_is_told_more():
     """The classes whose message is shown to the client, listed: a new one is added here on purpose."""
     public = {name for name in exceptions.__all__ if getattr(exceptions, name).public}
     assert {
-        "ForeignIssuer",
+        "ForeignCredentials",
         "HostMalformed",
+        "InvalidValue",
+        "LockedOut",
         "NotAMember",
         "NotAuthenticated",
         "NotTheOwner",
@@ -106,3 +110,9 @@ def test_the_schema_names_what_is_required():
     """The schema that documents answers requires what every answer has."""
     body = json.loads(problem_of(RowNotFound("gone")).body)
     assert set(PROBLEM_SCHEMA["required"]) <= set(body)
+
+
+def test_a_lockout_says_when_to_come_again():
+    """In the header, in seconds, and in the answer."""
+    answer = problem_of(error_of("LockedOut"))
+    assert ("30", 30) == (dict(answer.headers)["retry-after"], json.loads(answer.body)["retry_after"])

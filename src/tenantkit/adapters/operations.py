@@ -68,8 +68,9 @@ def issue_token(kit: TenantKit, slug: str, user_id: str) -> str:
 
 
 def prune_tokens(kit: TenantKit) -> str:
-    """Delete logins that no token is good for any more."""
-    return f"Deleted {kit.logins.prune()} logins that are over."
+    """Delete logins, share links and counters of attempts that are over."""
+    logins, links, attempts = kit.logins.prune(), kit.share_links.prune(), kit.lockouts.prune()
+    return f"Deleted {logins} logins, {links} share links and {attempts} counters of attempts that are over."
 
 
 def diagnose(kit: TenantKit) -> Iterator[str]:

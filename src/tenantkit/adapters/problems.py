@@ -4,7 +4,7 @@ import logging
 from typing import Any, Final
 
 from tenantkit.adapters.answers import Answer
-from tenantkit.exceptions import IsolationError, NotAuthenticated, TenantKitError
+from tenantkit.exceptions import IsolationError, LockedOut, NotAuthenticated, TenantKitError
 
 __all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "problem_of"]
 
@@ -30,6 +30,11 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
         "usage": {"type": "integer", "description": "With quota-exceeded: units used."},
         "limit": {"type": "integer", "description": "With quota-exceeded: units allowed."},
         "plan": {"type": "string", "description": "With quota-exceeded: the tenant's plan."},
+        "field": {"type": "string", "description": "With invalid-value: what the value was for."},
+        "retry_after": {
+            "type": "integer",
+            "description": "With locked-out: seconds until the next attempt is looked at.",
+        },
         "upgrade_url": {
             "anyOf": [{"type": "string"}, {"type": "null"}],
             "description": "With quota-exceeded: where more can be had.",
@@ -57,4 +62,6 @@ def problem_of(error: TenantKitError) -> Answer:
     headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]
     if isinstance(error, NotAuthenticated):
         headers.append(("www-authenticate", "Bearer"))  # RFC 9110, 11.6.1
+    if isinstance(error, LockedOut):
+        headers.append(("retry-after", str(error.retry_after)))  # RFC 9110, 10.2.3: seconds
     return Answer(error.status, tuple(headers), content)

@@ -20,7 +20,7 @@ class Event:
         id: sorts by time.
         occurred_at: UTC.
         actor: id of who acted, None where nobody was known.
-        actor_kind: ``"user"`` or ``"system"``.
+        actor_kind: ``"user"``, ``"system"``, ``"key"`` or ``"link"``.
         action: what was done, for example ``flight.cancelled``.
         target: what it was done to, ``"<type>:<id>"``.
         outcome: whether it was done, refused, or tried in vain.

@@ -5,13 +5,18 @@ from typing import Literal
 
 __all__ = ["Actor", "ActorKind"]
 
-ActorKind = Literal["user", "system"]
+ActorKind = Literal["user", "system", "key", "link"]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """
-    A person or a program that acts; its id is opaque and owned by the host's identity provider.
+    Who acts; the id of a person is opaque and owned by the host's identity provider.
+
+    Args:
+        id: who.
+        kind: ``"user"`` is a person, ``"system"`` a program of the application, ``"key"`` a program of somebody else
+            with an API key, ``"link"`` whoever holds a share link.
 
     .. versionadded:: 0.1
     """

@@ -8,7 +8,7 @@ import zlib
 from string import ascii_letters, digits
 from typing import Final
 
-__all__ = ["SALT_BYTES", "derive_opaque", "digest_opaque", "make_opaque"]
+__all__ = ["SALT_BYTES", "derive_opaque", "digest_opaque", "digest_text", "make_opaque"]
 
 _DIGITS: Final = digits + ascii_letters
 _BODY: Final = 43  # digits of base 62 for 256 bits
@@ -51,7 +51,16 @@ def digest_opaque(prefix: str, token: str) -> str | None:
         return None
     if body[_BODY:] != _checksum(token[:-_SUM]):
         return None
-    return hashlib.sha256(token.encode()).hexdigest()
+    return digest_text(token)
+
+
+def digest_text(text: str) -> str:
+    """
+    Return the SHA-256 of a text in hexadecimal digits.
+
+    .. versionadded:: 0.1
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _spelled(prefix: str, raw: bytes) -> str:

@@ -36,7 +36,8 @@ class Scope:
     """
     One tenant, the actor that works in it, the actor's roles there, and facts of the request.
 
-    Where somebody from outside works in the actor's place, or in nobody's, that is the impersonator.
+    Where somebody from outside works in the actor's place, or in nobody's, that is the impersonator. Where the actor's
+    credentials are good for less than the roles grant, the limits are the permissions that they are good for.
 
     Dimensions are what further row rules ask for: ``{"workspace": 7}``; their values are hashable. A scope also holds
     what was opened in it (the kit's sessions), by the object that opened it.
@@ -49,6 +50,7 @@ class Scope:
     roles: frozenset[str] = frozenset()
     request: RequestFacts = field(default_factory=RequestFacts)
     impersonator: Actor | None = None
+    limits: frozenset[str] | None = None
     dimensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 

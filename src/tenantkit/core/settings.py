@@ -33,6 +33,8 @@ class Settings(BaseSettings):
         token_leeway: seconds of clock difference that are forgiven.
         token_cache_size: how many tokens are remembered as verified, so that a signature is checked once; time and
             revocation are checked each time. 0 remembers none.
+        api_key_prefix: what the API keys of the application begin with, so that people and scanners know them: 2 to 32
+            letters, digits and underscores.
         login_lifetime: seconds after which a login ends, however much it is used.
         login_idle_lifetime: seconds after which a login ends that is not refreshed.
         refresh_grace: seconds for which a refresh token that is sent again gets the same answer.
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     token_lifetime: int = Field(default=900, ge=1, le=86_400)
     token_leeway: int = Field(default=0, ge=0, le=300)
     token_cache_size: int = Field(default=10_000, ge=0)
+    api_key_prefix: str = Field(default="tka", pattern=r"^[a-z][a-z0-9_]{0,30}[a-z0-9]$")
     login_lifetime: float = Field(default=30 * 86_400, gt=0, allow_inf_nan=False)
     login_idle_lifetime: float = Field(default=7 * 86_400, gt=0, allow_inf_nan=False)
     refresh_grace: float = Field(default=10, ge=0, allow_inf_nan=False)

@@ -16,7 +16,7 @@ from tenantkit.protocols import Clock
 
 __all__ = ["CachedLookup", "DirectoryCache", "NotCached"]
 
-Found = TypeVar("Found", Tenant, Membership)
+Found = TypeVar("Found")
 
 
 class NotCached(LookupError):
@@ -136,18 +136,24 @@ class CachedLookup:
 
     def by_slug(self, slug: str) -> Tenant | None:
         """Return the tenant of a slug, or None."""
-        return self._find(("slug", slug), lambda session: self._directory.by_slug(session, slug))
+        return self.find(("slug", slug), lambda session: self._directory.by_slug(session, slug))
 
     def by_id(self, tenant_id: str) -> Tenant | None:
         """Return the tenant of an id in text form, or None."""
-        return self._find(("id", tenant_id), lambda session: self._directory.by_id(session, tenant_id))
+        return self.find(("id", tenant_id), lambda session: self._directory.by_id(session, tenant_id))
 
     def membership(self, tenant: Tenant, user_id: str) -> Membership | None:
         """Return the active membership of a user, or None."""
         key = ("member", tenant.id, user_id)
-        return self._find(key, lambda session: self._directory.membership(session, tenant, user_id))
+        return self.find(key, lambda session: self._directory.membership(session, tenant, user_id))
 
-    def _find(self, key: object, ask: Callable[[Session], Found | None]) -> Found | None:
+    def find(self, key: object, ask: Callable[[Session], Found | None]) -> Found | None:
+        """
+        Return what is known under a key, or what a question to the database finds; only that is remembered.
+
+        Raises:
+            NotCached: it is not known, and nobody may be asked.
+        """
         cached: Found | None = self._cache.recall(key)
         if cached is not None:
             return cached

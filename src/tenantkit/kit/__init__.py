@@ -1,5 +1,6 @@
 """The composition root: all mechanisms of an application, built from one configuration."""
 
+from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health
 from tenantkit.kit.logins import KitLogins
@@ -10,9 +11,12 @@ from tenantkit.kit.trust import Trust
 
 __all__ = [
     "Health",
+    "KitApiKeys",
     "KitAudit",
+    "KitLockouts",
     "KitLogins",
     "KitQuotas",
+    "KitShareLinks",
     "RequestCredentials",
     "Requests",
     "Scopes",

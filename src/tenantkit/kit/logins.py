@@ -1,8 +1,8 @@
 """Logins as a kit offers them: in transactions of their own."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from tenantkit.tokens import Login, Logins, Replay, RevokedLogins, TokenPair
 if TYPE_CHECKING:
     from tenantkit.kit.scopes import Scopes
 
-__all__ = ["KitLogins"]
+__all__ = ["KitLogins", "pruned"]
 
 
 class KitLogins:
@@ -155,14 +155,27 @@ class KitLogins:
 
         Costs two statements a batch.
         """
-        count = 0
-        while True:
-            with self._opened() as session:
-                found = self.store.prune(session, limit=batch)
-                session.commit()
-            count += found
-            if found < batch:
-                return count
+        return pruned(self._opened, self.store, batch)
 
     def _opened(self) -> Session:
         return Session(self._kit.owner_engine)
+
+
+class Prunable(Protocol):
+    """Promises to delete what is over, at most so many rows, and to return how many it deleted."""
+
+    def prune(self, session: Session, *, limit: int) -> int:
+        """Delete what is over."""
+        ...
+
+
+def pruned(open_session: Callable[[], Session], store: Prunable, batch: int) -> int:
+    """Delete what is over, batch by batch, each in a transaction; return how many rows it was."""
+    count = 0
+    while True:
+        with open_session() as session:
+            found = store.prune(session, limit=batch)
+            session.commit()
+        count += found
+        if found < batch:
+            return count

@@ -3,20 +3,30 @@
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
+from tenantkit.core.opaque import digest_text
 from tenantkit.core.scope import RequestFacts, Scope, current
 from tenantkit.core.tenant import Tenant
 from tenantkit.directory import CachedLookup, DirectoryCache, NotCached
-from tenantkit.exceptions import ForeignIssuer, NotAMember, NotAuthenticated, WorkspaceRequired
+from tenantkit.exceptions import (
+    ForeignCredentials,
+    NotAMember,
+    NotAuthenticated,
+    TokenInvalid,
+    WorkspaceRequired,
+)
+from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
 from tenantkit.kit.trust import Trust
+from tenantkit.protocols import Clock
 from tenantkit.rbac import Matrix, Ownership
 from tenantkit.resolution import Agreement, Claim
-from tenantkit.tokens import AccessToken, TrustedIssuers, VerifiedTokens
+from tenantkit.tokens import AccessToken, AccessTokens, ApiKey, TrustedIssuers, VerifiedTokens
 
 __all__ = ["RequestCredentials", "Requests"]
 
@@ -44,7 +54,12 @@ class Requests(Scopes):
     resolve: Agreement
     roles: Matrix
     trust: Trust
+    tokens: AccessTokens
     logins: KitLogins
+    api_keys: KitApiKeys
+    share_links: KitShareLinks
+    lockouts: KitLockouts
+    clock: Clock
     issuers: TrustedIssuers
     verified_tokens: VerifiedTokens
     dimensions: Mapping[str, Claim]
@@ -64,7 +79,7 @@ class Requests(Scopes):
         """
         with ExitStack() as opened:
             lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
-            return self._scope_of(request, self._token(request), lookup)
+            return self._scope_of(request, self._credentials(request, lookup), lookup)
 
     def recall(self, request: RequestCredentials) -> Scope | None:
         """
@@ -80,47 +95,48 @@ class Requests(Scopes):
         """
         if self.trust.is_revoked is not None or type(self).identify is not Requests.identify:
             return None
+        lookup = self._lookup()
         try:
-            return self._scope_of(request, self._recalled(request), self._lookup())
+            return self._scope_of(request, self._credentials(request, lookup, wait=False), lookup)
         except NotCached:
             return None
-
-    def _recalled(self, request: RequestCredentials) -> AccessToken | None:
-        """Return what the token of a request says, if nobody has to be asked for keys or for what was revoked."""
-        if request.token is None:
-            return None
-        known = self.verified_tokens
-        token = known.recall(request.token) if self.issuers.wait else known.read(request.token)
-        if token is None or self.logins.revoked.waits_for(token):
-            raise NotCached
-        known.check(token)
-        return token
 
     def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
         return CachedLookup(self.directory, self.directory_cache, open_session)
 
     def _scope_of(
-        self, request: RequestCredentials, token: AccessToken | None, lookup: CachedLookup
+        self, request: RequestCredentials, found: AccessToken | ApiKey | None, lookup: CachedLookup
     ) -> Scope:
-        claims = token.claims if token is not None else {}
+        claims = self._claims(found)
         spoken = self.resolve.read(request.host, claims)
-        actor = _actor(token)
+        if found is None:
+            raise _unknown()
         tenant = self.resolve.settle(spoken, lookup)
-        _check_issuer(token, tenant)
+        _check_bounds(found, tenant)
+        actor, roles = self._member(found, tenant, lookup)
+        read = {name: claim.read(claims) for name, claim in self.dimensions.items()}
+        return Scope(
+            tenant=tenant,
+            actor=actor,
+            roles=roles,
+            request=request.facts,
+            dimensions={name: value for name, value in read.items() if value is not None},
+            limits=found.permissions if isinstance(found, ApiKey) else None,
+        )
+
+    def _member(
+        self, found: AccessToken | ApiKey, tenant: Tenant, lookup: CachedLookup
+    ) -> tuple[Actor, frozenset[str]]:
+        """Return who acts, and in which roles."""
+        if isinstance(found, ApiKey) and found.user_id is None:
+            return Actor(str(found.id), kind="key"), found.roles
+        actor = Actor(str(found.user_id))
         membership = lookup.membership(tenant, actor.id)
         if membership is None:
             raise NotAMember(
                 f"You are not an active member of {tenant.slug!r}. Ask its owner for an invitation."
             )
-        found = {name: claim.read(claims) for name, claim in self.dimensions.items()}
-        dimensions = {name: value for name, value in found.items() if value is not None}
-        return Scope(
-            tenant=tenant,
-            actor=actor,
-            roles=membership.roles,
-            request=request.facts,
-            dimensions=dimensions,
-        )
+        return actor, membership.roles
 
     def authenticate(self, request: RequestCredentials) -> Actor:
         """
@@ -129,11 +145,15 @@ class Requests(Scopes):
         Raises:
             NotAuthenticated: there is no token.
             TokenInvalid: it does not verify.
-            ForeignIssuer: it is by the provider of one tenant, which speaks of nobody else's users.
+            ForeignCredentials: it is an API key, or by the provider of one tenant, and good there alone.
         """
-        token = self._token(request)
-        _check_issuer(token, None)
-        return _actor(token)
+        with ExitStack() as opened:
+            lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
+            found = self._credentials(request, lookup)
+        if found is None:
+            raise _unknown()
+        _check_bounds(found, None)
+        return Actor(str(found.user_id))
 
     def require_workspace(self) -> None:
         """
@@ -155,25 +175,55 @@ class Requests(Scopes):
         """Refuse unless a row is the actor's, on the async session; see :meth:`Ownership.find`."""
         await self.async_session().run_sync(ownership.find, current(), self.roles, key)
 
+    def _credentials(
+        self, request: RequestCredentials, lookup: CachedLookup, *, wait: bool = True
+    ) -> AccessToken | ApiKey | None:
+        """Return what a request's token or API key says, if it is good, or None where there is none."""
+        text = request.token
+        if text is None:
+            return None
+        if self.api_keys.store.is_one(text):
+            return self._api_key(text, lookup)
+        if wait:
+            return self.verified_tokens.verify(text)
+        known = self.verified_tokens
+        token = known.recall(text) if self.issuers.wait else known.read(text)
+        if token is None or self.logins.revoked.waits_for(token):  # for keys, or for what was revoked lately
+            raise NotCached
+        known.check(token)
+        return token
+
+    def _api_key(self, text: str, lookup: CachedLookup) -> ApiKey:
+        def ask(session: Session) -> ApiKey | None:
+            found = self.api_keys.store.find(session, text)
+            session.commit()  # that it was used
+            return found
+
+        key = lookup.find(("api key", digest_text(text)), ask)
+        if key is None or not key.is_good(self.clock.now()):
+            raise TokenInvalid("The API key is not known, has expired, or was revoked.")
+        return key
+
+    def _claims(self, found: AccessToken | ApiKey | None) -> Mapping[str, Any]:
+        if isinstance(found, ApiKey):  # it names its tenant as a token would
+            return {self.tokens.tenant_claim: str(found.tenant_id)}
+        return {} if found is None else found.claims
+
     def _is_revoked(self, token: AccessToken) -> bool:
         return self.logins.revoked(token) or (
             self.trust.is_revoked is not None and self.trust.is_revoked(token)
         )
 
-    def _token(self, request: RequestCredentials) -> AccessToken | None:
-        return None if request.token is None else self.verified_tokens.verify(request.token)
+
+def _unknown() -> NotAuthenticated:
+    return NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
 
 
-def _actor(token: AccessToken | None) -> Actor:
-    if token is None:
-        raise NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
-    return Actor(token.user_id)
-
-
-def _check_issuer(token: AccessToken | None, tenant: Tenant | None) -> None:
-    """Refuse a token by the provider of another tenant than the request's."""
-    if token is not None and token.bound_to is not None and (tenant is None or tenant.id != token.bound_to):
-        raise ForeignIssuer(
-            "The identity provider of one tenant signed the token, and the request is not that tenant's. Sign in "
-            "where you want to go."
+def _check_bounds(found: AccessToken | ApiKey, tenant: Tenant | None) -> None:
+    """Refuse credentials that are good in another tenant than the request's."""
+    bound_to = found.tenant_id if isinstance(found, ApiKey) else found.bound_to
+    if bound_to is not None and (tenant is None or tenant.id != bound_to):
+        raise ForeignCredentials(
+            "These credentials are good in one tenant, and the request is another's, or none's. Sign in where you want "
+            "to go."
         )

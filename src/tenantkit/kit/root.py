@@ -22,6 +22,7 @@ from tenantkit.isolation import (
     scope_async_engine,
     scope_engine,
 )
+from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
 from tenantkit.kit.logins import KitLogins
@@ -34,7 +35,17 @@ from tenantkit.rbac import Matrix
 from tenantkit.resolution import Agreement, Claim
 from tenantkit.sql.sqlite import prepare_sqlite
 from tenantkit.sql.types import tenant_id_type
-from tenantkit.tokens import AccessTokens, Logins, RevokedLogins, TokenTables, TrustedIssuers, VerifiedTokens
+from tenantkit.tokens import (
+    AccessTokens,
+    ApiKeys,
+    Lockouts,
+    Logins,
+    RevokedLogins,
+    ShareLinks,
+    TokenTables,
+    TrustedIssuers,
+    VerifiedTokens,
+)
 
 __all__ = ["TenantKit"]
 
@@ -104,8 +115,9 @@ class TenantKit(Requests):
             leeway=settings.token_leeway,
             clock=self.clock,
         )
+        tokens = TokenTables.define(self.metadata, tenant_id)
         logins = Logins(
-            TokenTables.define(self.metadata, tenant_id),
+            tokens,
             self.tokens,
             self.clock,
             lifetime=settings.login_lifetime,
@@ -119,6 +131,12 @@ class TenantKit(Requests):
             lag=settings.revocation_lag,
         )
         self.logins = KitLogins(self, logins, revoked)
+        self.api_keys = KitApiKeys(
+            self,
+            ApiKeys(tokens, self.clock, prefix=settings.api_key_prefix, changed=self._directory_changed),
+        )
+        self.share_links = KitShareLinks(self, ShareLinks(tokens, self.clock))
+        self.lockouts = KitLockouts(self, Lockouts(tokens, self.clock, backoffs=trust.backoffs))
         self.issuers = TrustedIssuers(
             self.tokens.issuer, *trust.issuers, clock=self.clock, find=trust.find_issuer
         )

@@ -60,8 +60,8 @@ class Scopes:
             UnknownTenant: there is no tenant of this slug.
             TenantSuspended: it is not active.
         """
-        scope = Scope(tenant=self._tenant(tenant), actor=actor, dimensions=dimensions or {})
-        with self._entered(scope):
+        scope = Scope(tenant=self.served(tenant), actor=actor, dimensions=dimensions or {})
+        with self.entered(scope):
             yield scope
 
     @asynccontextmanager
@@ -73,9 +73,9 @@ class Scopes:
         dimensions: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Scope]:
         """Enter a tenant's scope; as :meth:`scope`, but looks up in a thread, and closes async sessions too."""
-        found = await asyncio.to_thread(self._tenant, tenant)
+        found = await asyncio.to_thread(self.served, tenant)
         scope = Scope(tenant=found, actor=actor, dimensions=dimensions or {})
-        async with self._aentered(scope):
+        async with self.aentered(scope):
             yield scope
 
     @contextmanager
@@ -109,7 +109,7 @@ class Scopes:
         scope = self._impersonated(
             tenant, impersonator=impersonator, reason=reason, actor=actor, dimensions=dimensions
         )
-        with self._entered(scope):
+        with self.entered(scope):
             yield scope
 
     @asynccontextmanager
@@ -130,7 +130,7 @@ class Scopes:
             "dimensions": dimensions,
         }
         scope = await asyncio.to_thread(self._impersonated, tenant, **facts)
-        async with self._aentered(scope):
+        async with self.aentered(scope):
             yield scope
 
     def _impersonated(
@@ -144,14 +144,15 @@ class Scopes:
     ) -> Scope:
         _check_reason("impersonation", reason)
         scope = Scope(
-            tenant=self._tenant(tenant), actor=actor, impersonator=impersonator, dimensions=dimensions or {}
+            tenant=self.served(tenant), actor=actor, impersonator=impersonator, dimensions=dimensions or {}
         )
         self.audit.record_apart(scope, "tenant.impersonated", outcome="success", details={"reason": reason})
         counter("impersonations", "Scopes entered for somebody from outside").add(1)
         return scope
 
     @contextmanager
-    def _entered(self, scope: Scope) -> Iterator[None]:
+    def entered(self, scope: Scope) -> Iterator[None]:
+        """Enter a scope that was made by hand; on leaving, its sessions are closed, as for :meth:`scope`."""
         with enter(scope):
             try:
                 yield
@@ -161,7 +162,8 @@ class Scopes:
             self.release(scope)
 
     @asynccontextmanager
-    async def _aentered(self, scope: Scope) -> AsyncIterator[None]:
+    async def aentered(self, scope: Scope) -> AsyncIterator[None]:
+        """Enter a scope that was made by hand; on leaving, its sessions are closed, as for :meth:`ascope`."""
         with enter(scope):
             try:
                 yield
@@ -284,7 +286,14 @@ class Scopes:
         with UnscopedSession(self.owner_engine, policies=self.settings.policies) as session:
             yield session
 
-    def _tenant(self, tenant: Tenant | str) -> Tenant:
+    def served(self, tenant: Tenant | str) -> Tenant:
+        """
+        Return a tenant, or the one of a slug, if it is served.
+
+        Raises:
+            UnknownTenant: there is no tenant of this slug.
+            TenantSuspended: it is not active.
+        """
         if isinstance(tenant, Tenant):
             found: Tenant | None = tenant
         else:

@@ -1,11 +1,11 @@
 """Whose tokens a kit believes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenantkit.core.settings import Settings
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.tokens import AccessToken, Issuer, KeyRing, TokenKey
+from tenantkit.tokens import AccessToken, Backoff, Issuer, KeyRing, TokenKey
 
 __all__ = ["Trust", "keys_of"]
 
@@ -20,6 +20,7 @@ class Trust:
         issuers: identity providers.
         find_issuer: asked for the provider of a name that is not among them, such as one that a tenant brought; it may
             wait. The name is whatever a stranger wrote.
+        backoffs: how long attempts to sign in have to wait that failed; see :class:`~tenantkit.tokens.Lockouts`.
         is_revoked: asked at each request whether its token was revoked. It must be quick.
 
     .. versionadded:: 0.1
@@ -28,6 +29,7 @@ class Trust:
     keys: KeyRing | None = None
     issuers: Sequence[Issuer] = ()
     find_issuer: Callable[[str], Issuer | None] | None = None
+    backoffs: Mapping[str, Backoff] | None = None
     is_revoked: Callable[[AccessToken], bool] | None = None
 
 

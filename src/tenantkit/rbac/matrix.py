@@ -60,12 +60,14 @@ class Matrix:
 
     def allows(self, scope: Scope, permission: str) -> bool:
         """
-        Whether a role that the scope's actor holds grants a permission.
+        Whether a role that the scope's actor holds grants a permission, and the scope's limits leave it.
 
         Raises:
             ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
         """
         self.check_declared(permission)
+        if scope.limits is not None and permission not in scope.limits:
+            return False
         return any(permission in self._granted.get(role, ()) for role in scope.roles)
 
     def require(self, scope: Scope, permission: str) -> None:
@@ -76,10 +78,11 @@ class Matrix:
             PermissionDenied: no role grants it; the error names the permission.
         """
         if not self.allows(scope, permission):
+            why = "none of your roles here grants. Ask an administrator of the tenant."
+            if scope.limits is not None and permission not in scope.limits:
+                why = "these credentials are not good for. Use others, or have them made for it."
             raise PermissionDenied(
-                f"This needs the permission {permission!r}, which none of your roles here grants. Ask an "
-                "administrator of the tenant.",
-                permission=permission,
+                f"This needs the permission {permission!r}, which {why}", permission=permission
             )
 
     def check_declared(self, permission: str) -> None:

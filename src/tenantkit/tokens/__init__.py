@@ -1,14 +1,26 @@
 """Who is asking? Tokens, issued and verified."""
 
 from tenantkit.tokens.access import AccessTokens
+from tenantkit.tokens.api_keys import ApiKeys
 from tenantkit.tokens.claims import ClaimMap
 from tenantkit.tokens.compact import Compact, read_compact
 from tenantkit.tokens.issuers import Issuer, TrustedIssuers
 from tenantkit.tokens.keys import ALGORITHMS, KeyRing, TokenKey
+from tenantkit.tokens.lockouts import Backoff, Lockouts
 from tenantkit.tokens.logins import LOGIN_CLAIM, Logins
-from tenantkit.tokens.model import AccessToken, Login, Replay, TokenPair
+from tenantkit.tokens.model import (
+    AccessToken,
+    ApiKey,
+    Login,
+    NewApiKey,
+    NewShareLink,
+    Replay,
+    ShareLink,
+    TokenPair,
+)
 from tenantkit.tokens.published import PublishedKeys
 from tenantkit.tokens.revoked import RevokedLogins
+from tenantkit.tokens.share_links import ShareLinks
 from tenantkit.tokens.tables import TokenTables
 from tenantkit.tokens.verified import TokenVerifier, VerifiedTokens
 
@@ -17,15 +29,23 @@ __all__ = [
     "LOGIN_CLAIM",
     "AccessToken",
     "AccessTokens",
+    "ApiKey",
+    "ApiKeys",
+    "Backoff",
     "ClaimMap",
     "Compact",
     "Issuer",
     "KeyRing",
+    "Lockouts",
     "Login",
     "Logins",
+    "NewApiKey",
+    "NewShareLink",
     "PublishedKeys",
     "Replay",
     "RevokedLogins",
+    "ShareLink",
+    "ShareLinks",
     "TokenKey",
     "TokenPair",
     "TokenTables",

@@ -36,6 +36,7 @@ class AccessTokens:
     Attributes:
         keys: its keys.
         lifetime: seconds until a token expires.
+        tenant_claim: the claim that holds the tenant's id.
         issuer: what others need to verify its tokens.
 
     Raises:
@@ -59,7 +60,7 @@ class AccessTokens:
             raise ConfigurationError(
                 "The first key of the ring is a public one, and signs nothing; put a private key first."
             )
-        self.keys, self.lifetime, self._clock, self._tenant_claim = keys, lifetime, clock, tenant_claim
+        self.keys, self.lifetime, self._clock, self.tenant_claim = keys, lifetime, clock, tenant_claim
         self.issuer = Issuer(
             name=issuer,
             audience=audience,
@@ -113,7 +114,7 @@ class AccessTokens:
             ConfigurationError: as for :meth:`issue`.
         """
         given = dict(further or {})
-        if taken := given.keys() & {*REGISTERED, "sub", self._tenant_claim}:
+        if taken := given.keys() & {*REGISTERED, "sub", self.tenant_claim}:
             raise ConfigurationError(f"The claim {min(taken)!r} is the kit's own; it cannot be given.")
         expires = at + self.lifetime
         claims = {
@@ -126,7 +127,7 @@ class AccessTokens:
             "jti": token_id,
         }
         if tenant_id is not None:
-            claims[self._tenant_claim] = tenant_id
+            claims[self.tenant_claim] = tenant_id
         return self._signed(claims)
 
     def verify(self, token: str) -> AccessToken:

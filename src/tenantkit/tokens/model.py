@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tenantkit.core.tenant import TenantId
 
-__all__ = ["AccessToken", "Login", "Replay", "TokenPair"]
+__all__ = ["AccessToken", "ApiKey", "Login", "NewApiKey", "NewShareLink", "Replay", "ShareLink", "TokenPair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +102,103 @@ class Replay:
     """
 
     login: Login
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """
+    A key with which a program works in a tenant, for itself or for a member.
+
+    Args:
+        id: which.
+        tenant_id: where.
+        hint: the beginning of its text, by which people tell it from others.
+        name: what it is for.
+        user_id: the member in whose name it works, with that member's roles; None for a key with roles of its own.
+        roles: its own roles.
+        permissions: the permissions that it is good for; None for all that the roles grant.
+        created_by: who made it.
+        created_at: UTC.
+        expires_at: UTC; None for never.
+        last_used_at: UTC, by a minute or so.
+        revoked_at: UTC.
+
+    .. versionadded:: 0.1
+    """
+
+    id: UUID
+    tenant_id: TenantId
+    hint: str
+    name: str
+    user_id: str | None
+    roles: frozenset[str]
+    permissions: frozenset[str] | None
+    created_by: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it is good at a moment."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """
+    A key that was made, and its text, which is shown once and kept nowhere.
+
+    .. versionadded:: 0.1
+    """
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareLink:
+    """
+    Access to one resource of a tenant, for whoever holds the link.
+
+    Args:
+        id: which.
+        tenant_id: where.
+        resource: what, as the application names it: ``"document:42"``.
+        level: how far: ``"viewer"``, ``"editor"`` or what the application calls it.
+        email: whom it was sent to, if to somebody.
+        shared_by: who made it.
+        created_at: UTC.
+        expires_at: UTC.
+        max_uses: how often it may be opened; None for any number.
+        uses: how often it was.
+        last_used_at: UTC.
+        revoked_at: UTC.
+
+    .. versionadded:: 0.1
+    """
+
+    id: UUID
+    tenant_id: TenantId
+    resource: str
+    level: str
+    email: str | None
+    shared_by: str | None
+    created_at: datetime
+    expires_at: datetime
+    max_uses: int | None
+    uses: int = 0
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewShareLink:
+    """
+    A link that was made, and its text, which is shown once and kept nowhere.
+
+    .. versionadded:: 0.1
+    """
+
+    link: ShareLink
+    text: str = field(repr=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Column, ForeignKey, Index, MetaData, String, Table, Uuid
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint, Uuid
 from sqlalchemy.types import TypeEngine
 
 from tenantkit.sql.declarations import scoped_by
@@ -17,13 +17,18 @@ _DIGEST = String(64)
 @dataclass(frozen=True, slots=True)
 class TokenTables:
     """
-    The tables ``tenantkit_login`` and ``tenantkit_refresh_token``; a scope sees those of its tenant.
+    The tables of logins, refresh tokens, API keys, share links and lockouts.
+
+    A scope sees the rows of its tenant; lockouts belong to none, so no scope sees them.
 
     .. versionadded:: 0.1
     """
 
     logins: Table
     refresh_tokens: Table
+    api_keys: Table
+    share_links: Table
+    lockouts: Table
 
     @classmethod
     def define(cls, metadata: MetaData, tenant_id: TypeEngine[Any]) -> Self:
@@ -62,4 +67,55 @@ class TokenTables:
             Index("tenantkit_refresh_token_login", "login_id"),
             info=scoped_by("tenant_id"),
         )
-        return cls(logins, refresh_tokens)
+        api_keys = Table(
+            "tenantkit_api_key",
+            metadata,
+            Column("id", Uuid, primary_key=True),
+            Column("tenant_id", tenant_id, nullable=False),
+            Column("digest", _DIGEST, nullable=False),
+            Column("hint", String(40), nullable=False),
+            Column("name", String(200), nullable=False),
+            Column("user_id", String(200)),
+            Column("roles", Document, nullable=False),
+            Column("permissions", Document),
+            Column("created_by", String(200)),
+            Column("created_at", UtcDateTime, nullable=False),
+            Column("expires_at", UtcDateTime),
+            Column("last_used_at", UtcDateTime),
+            Column("revoked_at", UtcDateTime),
+            UniqueConstraint("digest", name="tenantkit_api_key_digest"),
+            Index("tenantkit_api_key_tenant", "tenant_id"),
+            info=scoped_by("tenant_id"),
+        )
+        share_links = Table(
+            "tenantkit_share_link",
+            metadata,
+            Column("id", Uuid, primary_key=True),
+            Column("tenant_id", tenant_id, nullable=False),
+            Column("digest", _DIGEST, nullable=False),
+            Column("resource", String(300), nullable=False),
+            Column("level", String(32), nullable=False),
+            Column("email", String(320)),
+            Column("shared_by", String(200)),
+            Column("created_at", UtcDateTime, nullable=False),
+            Column("expires_at", UtcDateTime, nullable=False),
+            Column("max_uses", Integer),
+            Column("uses", Integer, nullable=False),
+            Column("last_used_at", UtcDateTime),
+            Column("revoked_at", UtcDateTime),
+            UniqueConstraint("digest", name="tenantkit_share_link_digest"),
+            Index("tenantkit_share_link_resource", "tenant_id", "resource"),
+            Index("tenantkit_share_link_expiry", "expires_at"),
+            info=scoped_by("tenant_id"),
+        )
+        lockouts = Table(
+            "tenantkit_lockout",
+            metadata,
+            Column("subject", _DIGEST, primary_key=True),
+            Column("tenant_id", tenant_id, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("last_at", UtcDateTime, nullable=False),
+            Index("tenantkit_lockout_last", "last_at"),
+            info=scoped_by("tenant_id"),
+        )
+        return cls(logins, refresh_tokens, api_keys, share_links, lockouts)

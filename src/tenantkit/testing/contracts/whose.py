@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from tenantkit.core.scope import Scope
 from tenantkit.testing.contracts.world import World
@@ -112,6 +113,29 @@ class WhosePromises:
         assert logins.sign_out("writer", pair.login_id)
         answer = world.bare("GET", "/whoami", _with(pair))
         assert (401, "token-invalid") == (answer.status, answer.problem)
+
+    def test_an_api_key(self, world: World) -> None:
+        """It opens its tenant in its own roles, no other tenant's host, and nothing once it is revoked."""
+        kit = world.kit
+        with kit.scope(world.acme) as scope:
+            made = kit.api_keys.store.create(
+                session := kit.session(), scope, "import", lifetime=60, roles=["reader"]
+            )
+            session.commit()
+        key = ("Authorization", f"Bearer {made.text}")
+        told = world.bare("GET", "/whoami", [key]).json
+        assert (world.acme.slug, str(made.key.id), ["reader"]) == (
+            told["tenant"],
+            told["actor"],
+            told["roles"],
+        )
+        assert 403 == world.bare("GET", "/whoami", [("Host", f"{world.bolt.slug}.localhost"), key]).status
+        assert 403 == world.bare("GET", "/organizations", [key]).status
+        serving = world.office.serving_kit
+        with Session(serving.owner_engine) as session:
+            serving.api_keys.store.revoke(session, made.key.id)
+            session.commit()
+        assert 401 == world.bare("GET", "/whoami", [key]).status
 
     def test_a_stranger(self, world: World) -> None:
         """Who is no member is refused with 403, with a token that verifies."""

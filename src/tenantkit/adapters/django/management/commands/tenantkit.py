@@ -37,7 +37,7 @@ class Command(BaseCommand):
         token = chosen.add_parser("issue-token", help="Print an access token, for trying by hand.")
         token.add_argument("slug")
         token.add_argument("user_id")
-        chosen.add_parser("prune-tokens", help="Delete logins that no token is good for any more.")
+        chosen.add_parser("prune-tokens", help="Delete logins, links and counters that are over.")
         chosen.add_parser("doctor", help="Examine the database: does it hold by itself?")
         policies = chosen.add_parser(
             "policies", help="Write a migration with the row policies of all tables."
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         self.stdout.write(operations.issue_token(tenancy.kit, given["slug"], given["user_id"]))
 
     def prune_tokens(self, _given: dict[str, Any]) -> None:
-        """Delete logins that are over."""
+        """Delete what is over."""
         self.stdout.write(operations.prune_tokens(tenancy.kit))
 
     def doctor(self, _given: dict[str, Any]) -> None:

@@ -1,0 +1,305 @@
+"""API keys, share links and lockouts as a kit offers them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from tenantkit.core.actor import Actor
+from tenantkit.core.scope import RequestFacts, Scope, current
+from tenantkit.exceptions import ConfigurationError, LinkInvalid, PermissionDenied
+from tenantkit.kit.logins import pruned
+from tenantkit.tokens import ApiKey, ApiKeys, Lockouts, NewApiKey, NewShareLink, ShareLink, ShareLinks
+
+if TYPE_CHECKING:
+    from tenantkit.kit.requests import Requests
+
+__all__ = ["KitApiKeys", "KitLockouts", "KitShareLinks"]
+
+
+class KitApiKeys:
+    """
+    API keys, on the session of the current scope: of its tenant, in its transaction.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: "Requests", store: ApiKeys) -> None:
+        self._kit = kit
+        self.store = store
+
+    def create(
+        self,
+        name: str,
+        *,
+        lifetime: float | None,
+        roles: Iterable[str] = (),
+        user_id: str | None = None,
+        permissions: Iterable[str] | None = None,
+    ) -> NewApiKey:
+        """
+        Make a key, and return it with its text, which is shown once; see :meth:`ApiKeys.create`.
+
+        Recorded as ``api_key.created``. Costs two statements.
+
+        Raises:
+            ConfigurationError: there is no such role or permission; it has neither roles nor a member, or both.
+            PermissionDenied: the key's roles grant what the actor's do not.
+            InvalidValue: the name or the lifetime cannot be used.
+        """
+        held, limits = self._checked(roles, permissions)
+        made = self.store.create(
+            self._kit.session(),
+            current(),
+            name,
+            lifetime=lifetime,
+            roles=held,
+            user_id=user_id,
+            permissions=limits,
+        )
+        self._kit.audit.record("api_key.created", f"api_key:{made.key.id}", details=_told(made.key))
+        return made
+
+    async def acreate(
+        self,
+        name: str,
+        *,
+        lifetime: float | None,
+        roles: Iterable[str] = (),
+        user_id: str | None = None,
+        permissions: Iterable[str] | None = None,
+    ) -> NewApiKey:
+        """Make a key on the async session; see :meth:`create`."""
+        held, limits = self._checked(roles, permissions)
+        scope, session = current(), self._kit.async_session()
+        made = await session.run_sync(
+            self.store.create, scope, name, lifetime=lifetime, roles=held, user_id=user_id, permissions=limits
+        )
+        await self._kit.audit.arecord("api_key.created", f"api_key:{made.key.id}", details=_told(made.key))
+        return made
+
+    def list_of(self) -> list[ApiKey]:
+        """Return the tenant's keys that were not revoked, the newest first. Costs one statement."""
+        return self.store.list_of(self._kit.session())
+
+    async def alist_of(self) -> list[ApiKey]:
+        """Return the tenant's keys, on the async session; see :meth:`list_of`."""
+        return await self._kit.async_session().run_sync(self.store.list_of)
+
+    def revoke(self, key_id: UUID) -> bool:
+        """
+        Revoke a key, and return whether there was one to revoke. Recorded as ``api_key.revoked``.
+
+        It is refused from the commit on in this process, and within ``directory_cache_lifetime`` seconds in others.
+        """
+        revoked = self.store.revoke(self._kit.session(), key_id)
+        if revoked:
+            self._kit.audit.record("api_key.revoked", f"api_key:{key_id}")
+        return revoked
+
+    async def arevoke(self, key_id: UUID) -> bool:
+        """Revoke a key on the async session; see :meth:`revoke`."""
+        revoked = await self._kit.async_session().run_sync(self.store.revoke, key_id)
+        if revoked:
+            await self._kit.audit.arecord("api_key.revoked", f"api_key:{key_id}")
+        return revoked
+
+    def _checked(
+        self, roles: Iterable[str], permissions: Iterable[str] | None
+    ) -> tuple[frozenset[str], frozenset[str] | None]:
+        matrix, scope = self._kit.roles, current()
+        held = frozenset(roles)
+        limits = None if permissions is None else frozenset(permissions)
+        if matrix.roles and (unknown := held - set(matrix.roles)):
+            raise ConfigurationError(
+                f"There is no role {min(unknown)!r}; known are {', '.join(matrix.roles)}."
+            )
+        for permission in limits or ():
+            matrix.check_declared(permission)
+        given = matrix.granted(held) if limits is None else matrix.granted(held) & limits
+        if scope.roles:  # a request's; a script has none, and may what it likes
+            for permission in sorted(given):
+                if not matrix.allows(scope, permission):
+                    raise PermissionDenied(
+                        f"The key would have the permission {permission!r}, which you do not have.",
+                        permission=permission,
+                    )
+        return held, limits
+
+
+def _told(key: ApiKey) -> dict[str, object]:
+    expires_at = key.expires_at.isoformat() if key.expires_at else None
+    return {"name": key.name, "hint": key.hint, "roles": sorted(key.roles), "expires_at": expires_at}
+
+
+class KitShareLinks:
+    """
+    Share links: made on the session of the current scope, opened by whoever holds them.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: "Requests", store: ShareLinks) -> None:
+        self._kit = kit
+        self.store = store
+
+    def create(
+        self,
+        resource: str,
+        level: str,
+        *,
+        email: str | None = None,
+        days: int = 30,
+        max_uses: int | None = None,
+    ) -> NewShareLink:
+        """
+        Make a link, and return it with its text, which is shown once; see :meth:`ShareLinks.create`.
+
+        Recorded as ``share_link.created``. Costs two statements. Whether the actor may share it is for you to check.
+        """
+        made = self.store.create(
+            self._kit.session(), current(), resource, level, email=email, days=days, max_uses=max_uses
+        )
+        self._kit.audit.record("share_link.created", resource, details=_shared(made.link))
+        return made
+
+    async def acreate(
+        self,
+        resource: str,
+        level: str,
+        *,
+        email: str | None = None,
+        days: int = 30,
+        max_uses: int | None = None,
+    ) -> NewShareLink:
+        """Make a link on the async session; see :meth:`create`."""
+        made = await self._kit.async_session().run_sync(
+            self.store.create, current(), resource, level, email=email, days=days, max_uses=max_uses
+        )
+        await self._kit.audit.arecord("share_link.created", resource, details=_shared(made.link))
+        return made
+
+    def list_of(self, resource: str | None = None) -> list[ShareLink]:
+        """Return the tenant's links that can be opened, to one resource or all; see :meth:`ShareLinks.list_of`."""
+        return self.store.list_of(self._kit.session(), resource)
+
+    async def alist_of(self, resource: str | None = None) -> list[ShareLink]:
+        """Return the tenant's links, on the async session; see :meth:`ShareLinks.list_of`."""
+        return await self._kit.async_session().run_sync(self.store.list_of, resource)
+
+    def revoke(self, link_id: UUID) -> bool:
+        """Revoke a link, and return whether there was one to revoke. Recorded as ``share_link.revoked``."""
+        revoked = self.store.revoke(self._kit.session(), link_id)
+        if revoked:
+            self._kit.audit.record("share_link.revoked", f"share_link:{link_id}")
+        return revoked
+
+    async def arevoke(self, link_id: UUID) -> bool:
+        """Revoke a link on the async session; see :meth:`revoke`."""
+        revoked = await self._kit.async_session().run_sync(self.store.revoke, link_id)
+        if revoked:
+            await self._kit.audit.arecord("share_link.revoked", f"share_link:{link_id}")
+        return revoked
+
+    @contextmanager
+    def opened(self, text: str, *, request: RequestFacts | None = None) -> Iterator[tuple[Scope, ShareLink]]:
+        """
+        Enter the scope of a link's tenant for whoever holds it; see :meth:`ShareLinks.open`.
+
+        The actor is the link, without roles and good for no permission: **show the resource that the link names, and
+        nothing else**. The use is counted and recorded as ``share_link.opened``, with the address, in a transaction of
+        its own. Costs four statements.
+
+        Raises:
+            LinkInvalid: it does not exist, has expired, was revoked, or is used up.
+            ResolutionError: the tenant is suspended.
+        """
+        scope, link = self._open(text, request or RequestFacts())
+        with self._kit.entered(scope):
+            yield scope, link
+
+    @asynccontextmanager
+    async def aopened(
+        self, text: str, *, request: RequestFacts | None = None
+    ) -> AsyncIterator[tuple[Scope, ShareLink]]:
+        """Enter the scope of a link's tenant, opening it in a thread; see :meth:`opened`."""
+        scope, link = await asyncio.to_thread(self._open, text, request or RequestFacts())
+        async with self._kit.aentered(scope):
+            yield scope, link
+
+    def prune(self, *, batch: int = 1000) -> int:
+        """Delete links that have expired, of all tenants, batch by batch; return how many. Two statements a batch."""
+        return pruned(lambda: Session(self._kit.owner_engine), self.store, batch)
+
+    def _open(self, text: str, request: RequestFacts) -> tuple[Scope, ShareLink]:
+        with Session(self._kit.owner_engine) as session:
+            link = self.store.open(session, text)
+            tenant = self._kit.directory.by_id(session, str(link.tenant_id))
+            if tenant is None:
+                raise LinkInvalid("The tenant of this link does not exist any more.")
+            self._kit.served(tenant)
+            actor = Actor(str(link.id), kind="link")
+            self._kit.audit.trail.record_for(
+                session,
+                tenant.id,
+                "share_link.opened",
+                actor=actor,
+                request=request,
+                details={**_shared(link), "resource": link.resource, "client": request.client},
+            )
+            session.commit()
+        scope = Scope(tenant=tenant, actor=actor, request=request, limits=frozenset())
+        return scope, link
+
+
+def _shared(link: ShareLink) -> dict[str, object]:
+    return {
+        "link": str(link.id),
+        "level": link.level,
+        "email": link.email,
+        "expires_at": link.expires_at.isoformat(),
+    }
+
+
+class KitLockouts:
+    """
+    Attempts to sign in, each call in a transaction of its own.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: "Requests", store: Lockouts) -> None:
+        self._kit = kit
+        self.store = store
+
+    def attempt(self, account: str, address: str | None) -> None:
+        """
+        Count an attempt before the password is looked at; see :meth:`Lockouts.attempt`.
+
+        Raises:
+            LockedOut: too many failed; answered with 429 and the seconds to wait.
+        """
+        with Session(self._kit.owner_engine) as session:
+            self.store.attempt(session, account, address)
+            session.commit()
+
+    async def aattempt(self, account: str, address: str | None) -> None:
+        """Count an attempt, in a thread; see :meth:`attempt`."""
+        await asyncio.to_thread(self.attempt, account, address)
+
+    def clear(self, account: str, address: str | None) -> None:
+        """Forget the attempts at an account, since one succeeded; see :meth:`Lockouts.clear`."""
+        with Session(self._kit.owner_engine) as session:
+            self.store.clear(session, account, address)
+            session.commit()
+
+    def prune(self, *, batch: int = 1000) -> int:
+        """Delete counters that are forgotten, batch by batch; return how many. Two statements a batch."""
+        return pruned(lambda: Session(self._kit.owner_engine), self.store, batch)
+
+    async def aclear(self, account: str, address: str | None) -> None:
+        """Forget the attempts at an account, in a thread; see :meth:`clear`."""
+        await asyncio.to_thread(self.clear, account, address)
