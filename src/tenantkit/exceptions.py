@@ -6,6 +6,8 @@ error into an answer by these three and by :attr:`TenantKitError.details`; nothi
 """
 
 __all__ = [
+    "AddressRefused",
+    "AlreadyTaken",
     "AuditError",
     "CanaryFailed",
     "ConfigurationError",
@@ -14,8 +16,10 @@ __all__ = [
     "ForeignTenant",
     "HostMalformed",
     "InvalidValue",
+    "InvitationInvalid",
     "IsolationError",
     "KeysUnavailable",
+    "LastOwner",
     "LinkInvalid",
     "LockNotGranted",
     "LockedOut",
@@ -30,13 +34,18 @@ __all__ = [
     "ScopeChanged",
     "ScopeNotLeft",
     "ScopeRequired",
+    "SecondFactorRequired",
     "SourcesDisagree",
     "StatementRefused",
+    "StatusRefused",
+    "TenantClosed",
     "TenantKitError",
+    "TenantProvisioning",
     "TenantRequired",
     "TenantSuspended",
     "TokenInvalid",
     "UndeclaredTable",
+    "UnderMaintenance",
     "UnknownTenant",
     "WorkspaceRequired",
 ]
@@ -359,6 +368,66 @@ class TenantSuspended(ResolutionError, PermissionError):
     title = "The tenant is suspended"
 
 
+class TenantClosed(ResolutionError, PermissionError):
+    """
+    The tenant is being closed, or was; while its days of grace last it can be restored.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "tenant-closed"
+    status = 403
+    title = "The tenant is closed"
+
+
+class TenantProvisioning(ResolutionError, PermissionError):
+    """
+    The tenant is being made ready and is not served yet.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "tenant-provisioning"
+    status = 503
+    title = "The tenant is being made ready"
+
+
+class UnderMaintenance(ResolutionError, PermissionError):
+    """
+    Nobody may enter the tenant for now; the message is what the tenant has to say.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "under-maintenance"
+    status = 503
+    title = "The tenant is under maintenance"
+
+
+class AddressRefused(ResolutionError, PermissionError):
+    """
+    The tenant does not let requests in from this address.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "address-refused"
+    status = 403
+    title = "Requests from this address are not let in"
+
+
+class SecondFactorRequired(ResolutionError, PermissionError):
+    """
+    The tenant asks for a second factor, and the token does not say that there was one.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "second-factor-required"
+    status = 401
+    title = "A second factor is required"
+
+
 class SourcesDisagree(ResolutionError, PermissionError):
     """
     Two sources name different tenants, for example a token of one tenant on the host of another.
@@ -393,6 +462,67 @@ class NotAMember(ResolutionError, PermissionError):
     problem = "not-a-member"
     status = 403
     title = "The actor is not a member of the tenant"
+
+
+# Who they are and who belongs to them --------------------------------------------------------------------------
+
+
+class AlreadyTaken(TenantKitError, ValueError):
+    """
+    Somebody or something has the name already.
+
+    Attributes:
+        field: what is taken: ``slug``, ``id``, ``user_id``, ``domain``.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "already-taken"
+    status = 409
+    title = "This is taken"
+    public = True
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message, field=field)
+        self.field = field
+
+
+class StatusRefused(TenantKitError, ValueError):
+    """
+    A tenant cannot go from its status to another one.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "status-refused"
+    status = 409
+    title = "The tenant cannot change to this status"
+    public = True
+
+
+class LastOwner(TenantKitError, PermissionError):
+    """
+    The last owner of a tenant cannot leave it, nor be anything less.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "last-owner"
+    status = 409
+    title = "A tenant needs an owner"
+    public = True
+
+
+class InvitationInvalid(TenantKitError, LookupError):
+    """
+    An invitation does not exist, has expired, was revoked or accepted, or is somebody else's; the answer does not say.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "invitation-invalid"
+    status = 404
+    title = "There is no such invitation"
 
 
 # May they, can they afford it ---------------------------------------------------------------------------------

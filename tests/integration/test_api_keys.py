@@ -109,7 +109,7 @@ def test_a_key_of_a_suspended_tenant(kit, acme):
     """It opens nothing."""
     made = make_key(kit, acme)
     with kit.unscoped_session(reason="bill", actor="test") as session:
-        kit.directory.set_active(session, acme, active=False)
+        kit.directory.change_status(session, acme, "suspended")
         session.commit()
     with pytest.raises(TenantSuspended):
         identify(kit, made.text)

@@ -4,11 +4,10 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from tenantkit import Tenant, TenantKit, new_id
 from tenantkit.directory import Membership
-from tenantkit.exceptions import ConfigurationError
+from tenantkit.exceptions import AlreadyTaken, ConfigurationError, InvalidValue
 from tests.integration.office import Base, central_events, make_kit, sign_up
 from tests.unit.clocks import NOON, FixedClock
 
@@ -23,7 +22,7 @@ def anywhere(kit):
 def test_a_tenant_is_found_by_slug_and_by_id(kit, anywhere):
     """A tenant that was created is found with all that was said of it, and only by its own names."""
     made = kit.directory.create_tenant(anywhere, "acme", name="Acme & Söhne", plan="trial")
-    expected = Tenant(made.id, "acme", "Acme & Söhne", True, "trial")
+    expected = Tenant(made.id, "acme", "Acme & Söhne", "active", "trial")
     assert (
         expected
         == made
@@ -36,7 +35,13 @@ def test_a_tenant_is_found_by_slug_and_by_id(kit, anywhere):
 def test_defaults(kit, anywhere):
     """A tenant is named by its slug and on the plan `default` unless something else is said."""
     made = kit.directory.create_tenant(anywhere, "acme")
-    assert ("acme", "default", True) == (made.name, made.plan, made.active)
+    assert ("acme", "default", "active", None, {}) == (
+        made.name,
+        made.plan,
+        made.status,
+        made.region,
+        made.settings,
+    )
 
 
 def test_the_clock_says_when_it_was_created(database):
@@ -68,18 +73,21 @@ def test_the_caller_commits(kit):
 )
 def test_what_cannot_be_a_slug(kit, anywhere, slug):
     """What is no DNS label is not created, is nobody's, and is not even asked for."""
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidValue) as caught:
         kit.directory.create_tenant(anywhere, slug)
+    assert 422 == caught.value.status
     assert kit.directory.by_slug(anywhere, slug) is None
     assert not anywhere.in_transaction()
 
 
 def test_slugs_and_ids_are_unique(kit, anywhere):
-    """A second tenant of the same slug or id is refused by the database."""
+    """A second tenant of the same slug or id is refused, and the transaction goes on."""
     made = kit.directory.create_tenant(anywhere, "acme")
-    for slug, tenant_id in (("acme", new_id()), ("bolt", made.id)):
-        with pytest.raises(IntegrityError), anywhere.begin_nested():
+    for slug, tenant_id, field in (("acme", new_id(), "slug"), ("bolt", made.id, "id")):
+        with pytest.raises(AlreadyTaken) as caught:
             kit.directory.create_tenant(anywhere, slug, tenant_id=tenant_id)
+        assert (409, field) == (caught.value.status, caught.value.field)
+    assert "bolt" == kit.directory.create_tenant(anywhere, "bolt").slug
 
 
 UNKNOWN = {
@@ -105,14 +113,14 @@ def test_an_id_that_nobody_has_is_unknown(kit, acme, anywhere, tenant_id):
 def test_a_suspended_tenant_is_found_as_such(kit, acme, anywhere):
     """Suspended tenants stay in the directory, and can be served again."""
     for active in (False, True):
-        kit.directory.set_active(anywhere, acme, active=active)
+        kit.directory.change_status(anywhere, acme, "active" if active else "suspended")
         assert active is kit.directory.by_slug(anywhere, "acme").active
         assert active is kit.directory.by_id(anywhere, str(acme.id)).active
 
 
 def test_suspending_one_leaves_the_others(kit, acme, bolt, anywhere):
     """Suspending a tenant changes no other."""
-    kit.directory.set_active(anywhere, acme, active=False)
+    kit.directory.change_status(anywhere, acme, "suspended")
     assert kit.directory.by_slug(anywhere, "bolt").active
 
 
@@ -162,16 +170,17 @@ def test_without_roles_and_plans_any_name_will_do(database):
 
 
 def test_a_member_is_added_once(kit, acme, anywhere):
-    """A second membership of the same user is refused by the database."""
+    """A second membership of the same user is refused, and the first one stays as it was."""
     kit.directory.add_member(anywhere, acme, "ann", ["reader"])
-    with pytest.raises(IntegrityError):
+    with pytest.raises(AlreadyTaken):
         kit.directory.add_member(anywhere, acme, "ann", ["writer"])
+    assert {"reader"} == kit.directory.membership(anywhere, acme, "ann").roles
 
 
 def test_an_inactive_membership_is_none(kit, acme, anywhere):
     """A membership that is not active is no membership."""
     members = kit.directory.tables.memberships
-    anywhere.execute(members.update().where(members.c.user_id == "writer").values(active=False))
+    anywhere.execute(members.update().where(members.c.user_id == "writer").values(status="suspended"))
     assert kit.directory.membership(anywhere, acme, "writer") is None
     assert kit.directory.membership(anywhere, acme, "reader") is not None
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from tenantkit.core.scope import RequestFacts
 from tenantkit.exceptions import NotAMember, TenantSuspended, TokenInvalid
-from tenantkit.kit import RequestCredentials
+from tenantkit.kit import RequestCredentials, Trust
 from tests.integration.office import make_kit, sign_up
 from tests.unit.clocks import FixedClock
 
@@ -66,10 +66,10 @@ def statements(kit):
         event.remove(kit.owner_engine, "before_cursor_execute", note)
 
 
-def suspend(kit, tenant, *, active=False):
+def suspend(kit, tenant, status="suspended"):
     """Suspend a tenant, or serve it again, through the directory."""
     with kit.unscoped_session(reason="bill", actor="test") as session:
-        kit.directory.set_active(session, tenant, active=active)
+        kit.directory.change_status(session, tenant, status)
         session.commit()
 
 
@@ -119,7 +119,7 @@ def test_a_change_is_seen_by_its_own_process_at_once(kit, request_of, acme):
     suspend(kit, acme)
     with pytest.raises(TenantSuspended):
         kit.identify(request_of())
-    suspend(kit, acme, active=True)
+    suspend(kit, acme, "active")
     assert acme == kit.identify(request_of()).tenant
 
 
@@ -138,7 +138,7 @@ def test_a_change_that_was_not_committed_is_none(kit, request_of, acme):
     """Rolled back, it leaves the tenant served."""
     kit.identify(request_of())
     with kit.unscoped_session(reason="bill", actor="test") as session:
-        kit.directory.set_active(session, acme, active=False)
+        kit.directory.change_status(session, acme, "suspended")
         session.rollback()
     assert acme == kit.identify(request_of()).tenant
 
@@ -166,14 +166,15 @@ def test_a_look_up_that_a_change_overtook_is_not_remembered(kit, request_of, acm
         kit.identify(request_of())
 
 
-def test_where_tokens_can_be_revoked_nothing_is_recalled(kit, request_of):
+def test_where_tokens_can_be_revoked_nothing_is_recalled(kit, database, clock, request_of):
     """The function that knows may wait, so an event loop does not ask it; `identify` does, at each request."""
     asked = []
-    kit.verified_tokens._is_revoked = lambda token: bool(asked.append(token.user_id))
+    kit = make_kit(database, clock=clock, trust=Trust(is_revoked=lambda token: asked.append(token.user_id)))
     kit.identify(request_of())
     assert kit.recall(request_of()) is None
     kit.identify(request_of())
     assert ["writer", "writer"] == asked
+    kit.dispose()
 
 
 def test_without_a_cache_each_request_asks(database, clock):

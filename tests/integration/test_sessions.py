@@ -54,7 +54,7 @@ def test_an_unknown_slug_enters_nothing(kit, acme, slug):
 def test_a_suspended_tenant_is_not_entered(kit, acme):
     """A suspended tenant is refused by its slug."""
     with kit.unscoped_session(reason="suspend", actor="test") as session:
-        kit.directory.set_active(session, acme, active=False)
+        kit.directory.change_status(session, acme, "suspended")
         session.commit()
     with pytest.raises(TenantSuspended), kit.scope("acme"):
         pytest.fail("entered")
@@ -62,7 +62,7 @@ def test_a_suspended_tenant_is_not_entered(kit, acme):
 
 def test_a_suspended_tenant_is_not_entered_as_an_object(kit):
     """A tenant that says of itself that it is not active is refused as well."""
-    with pytest.raises(TenantSuspended), kit.scope(Tenant(new_id(), "acme", active=False)):
+    with pytest.raises(TenantSuspended), kit.scope(Tenant(new_id(), "acme", status="suspended")):
         pytest.fail("entered")
 
 

@@ -165,7 +165,7 @@ def test_a_suspended_tenants_link(kit, acme):
     made = share(kit, acme, max_uses=1)
     for active in (False, True):
         with kit.unscoped_session(reason="bill", actor="test") as session:
-            kit.directory.set_active(session, acme, active=active)
+            kit.directory.change_status(session, acme, "active" if active else "suspended")
             session.commit()
         if active:
             assert open_link(kit, made.text)

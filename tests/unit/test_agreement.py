@@ -117,13 +117,13 @@ def test_unknown_tenants_are_refused(host, claims, place):
 def test_suspended_tenants_are_refused():
     """A suspended tenant is not served."""
     with pytest.raises(TenantSuspended, match="'ua' is suspended"):
-        settled("ua.localhost", GOOD, lookup(replace(UA, active=False), HA))
+        settled("ua.localhost", GOOD, lookup(replace(UA, status="suspended"), HA))
 
 
 def test_disagreement_comes_before_suspension():
     """Whether another tenant is suspended is not told to those who sign in elsewhere."""
     with pytest.raises(SourcesDisagree):
-        settled("ha.localhost", GOOD, lookup(UA, replace(HA, active=False)))
+        settled("ha.localhost", GOOD, lookup(UA, replace(HA, status="suspended")))
 
 
 def test_a_source_may_be_anybodys():

@@ -24,7 +24,7 @@ from tenantkit import Scope, Tenant
 from tenantkit.exceptions import ConfigurationError, UndeclaredTable
 from tenantkit.isolation import RowRule, TenantScoped, declare, scoped_by, scoped_through, shared
 from tenantkit.isolation.registry import Registry
-from tenantkit.sql.declarations import INFO_KEY, ScopedBy, ScopedThrough, Shared, declaration_of
+from tenantkit.sql.declarations import INFO_KEY, ScopedBy, ScopedThrough, Shared, declaration_of, kit_table
 
 
 @pytest.fixture
@@ -377,3 +377,22 @@ def test_a_rule_without_a_value_means_null(metadata):
     assert [("owner", True), ("gone", False), ("kind", True)] == [
         (one.column.name, one.bind is not None) for one in entry.conditions
     ]
+
+
+def test_a_rule_of_ones_own_leaves_the_kits_tables_alone(metadata):
+    """A rule holds for the application's tables, however the kit's columns are called."""
+    kits = plain(metadata, "kits", Column("owner", Uuid), Column("region", String), info=kit_table("owner"))
+    ours = plain(metadata, "ours", Column("owner", Uuid), Column("region", String), info=scoped_by("owner"))
+    rule = RowRule("region", "region", lambda scope: scope.dimension("region"))
+    registry = Registry(metadata, rules=[rule])
+    assert [1, 2] == [len(registry.entry(table).stamps) for table in (kits, ours)]
+
+
+def test_a_key_to_a_tenants_row_that_is_under_a_rule(metadata):
+    """The row of one's own tenant can be out of sight by another rule, so it is asked for."""
+    tenants = plain(metadata, "tenants", Column("region", String), info=scoped_by("id"))
+    child = plain(metadata, "children", Column("owner", ForeignKey(tenants.c.id)), info=scoped_by("owner"))
+    rule = RowRule("region", "region", lambda scope: scope.dimension("region"))
+    links = Registry(metadata, rules=[rule]).entry(child).links
+    assert [["owner"]] == [[column.name for column in link.columns] for link in links]
+    assert () == Registry(metadata).entry(child).links

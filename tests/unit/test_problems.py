@@ -9,6 +9,7 @@ from tenantkit.adapters.problems import MEDIA_TYPE, PROBLEM_SCHEMA, problem_of
 from tenantkit.exceptions import PermissionDenied, QuotaExceeded, RowNotFound
 
 FACTS = {
+    "AlreadyTaken": {"field": "slug"},
     "InvalidValue": {"field": "slug"},
     "LockedOut": {"retry_after": 30},
     "PermissionDenied": {"permission": "a:b"},
@@ -55,7 +56,15 @@ def test_who_is_told_more():
     assert {
         "ForeignCredentials",
         "HostMalformed",
+        "AddressRefused",
+        "AlreadyTaken",
+        "SecondFactorRequired",
+        "UnderMaintenance",
         "InvalidValue",
+        "LastOwner",
+        "StatusRefused",
+        "TenantClosed",
+        "TenantProvisioning",
         "LockedOut",
         "NotAMember",
         "NotAuthenticated",
@@ -76,7 +85,7 @@ def test_who_is_told_more():
 def test_a_401_says_how_to_authenticate(name):
     """Exactly the answers of status 401 carry WWW-Authenticate (RFC 9110, 11.6.1)."""
     problem = problem_of(error_of(name))
-    assert (problem.status == 401) == (dict(problem.headers).get("www-authenticate") == "Bearer")
+    assert (problem.status == 401) == dict(problem.headers).get("www-authenticate", "").startswith("Bearer")
 
 
 def test_a_denied_permission_is_in_the_body():
@@ -116,3 +125,9 @@ def test_a_lockout_says_when_to_come_again():
     """In the header, in seconds, and in the answer."""
     answer = problem_of(error_of("LockedOut"))
     assert ("30", 30) == (dict(answer.headers)["retry-after"], json.loads(answer.body)["retry_after"])
+
+
+def test_a_step_up_is_asked_for():
+    """Who lacks a second factor is told by the header what to do about it (RFC 9470, 3)."""
+    headers = dict(problem_of(error_of("SecondFactorRequired")).headers)
+    assert 'error="insufficient_user_authentication"' in headers["www-authenticate"]

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from sqlalchemy import create_engine
-from sqlalchemy.exc import IntegrityError
 
 from tenantkit.core.actor import Actor
-from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.doctor import examine
 from tenantkit.kit import TenantKit
 
@@ -27,14 +25,13 @@ def create_tenant(kit: TenantKit, slug: str, *, name: str = "", plan: str = "def
     Create a tenant.
 
     Raises:
-        ConfigurationError: the slug is taken or none, or there is no such plan.
+        AlreadyTaken: the slug is taken.
+        InvalidValue: it is none.
+        ConfigurationError: there is no such plan.
     """
-    try:
-        with kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
-            tenant = kit.directory.create_tenant(session, slug, name=name, plan=plan)
-            session.commit()
-    except IntegrityError as error:
-        raise ConfigurationError(f"There is a tenant {slug!r} already. Choose another slug.") from error
+    with kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
+        tenant = kit.directory.create_tenant(session, slug, name=name, plan=plan)
+        session.commit()
     return f"Created the tenant {tenant.slug!r} with the id {tenant.id}."
 
 
@@ -43,16 +40,14 @@ def add_member(kit: TenantKit, slug: str, user_id: str, roles: Iterable[str]) ->
     Make a user a member of a tenant.
 
     Raises:
-        ConfigurationError: there is no such role, or the user is a member already.
+        ConfigurationError: there is no such role.
+        AlreadyTaken: the user is a member already.
         UnknownTenant: there is no such tenant.
     """
     held = sorted(roles)
-    try:
-        with kit.scope(slug, actor=_WHO) as scope, kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
-            kit.directory.add_member(session, scope.tenant, user_id, held)
-            session.commit()
-    except IntegrityError as error:
-        raise ConfigurationError(f"{user_id!r} is a member of {slug!r} already.") from error
+    with kit.scope(slug, actor=_WHO) as scope, kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
+        kit.directory.add_member(session, scope.tenant, user_id, held)
+        session.commit()
     return f"{user_id!r} is a member of {slug!r} as {', '.join(held)}."
 
 

@@ -4,12 +4,22 @@ import logging
 from typing import Any, Final
 
 from tenantkit.adapters.answers import Answer
-from tenantkit.exceptions import IsolationError, LockedOut, NotAuthenticated, TenantKitError
+from tenantkit.exceptions import (
+    IsolationError,
+    LockedOut,
+    NotAuthenticated,
+    SecondFactorRequired,
+    TenantKitError,
+)
 
 __all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "problem_of"]
 
 logger = logging.getLogger("tenantkit.problems")
 _SERVER_ERROR: Final = 500
+# RFC 9470, 3: sign in again, and better
+_STEP_UP: Final = (
+    'Bearer error="insufficient_user_authentication", error_description="A second factor is required"'
+)
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:tenantkit:problem:"
 
@@ -62,6 +72,8 @@ def problem_of(error: TenantKitError) -> Answer:
     headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]
     if isinstance(error, NotAuthenticated):
         headers.append(("www-authenticate", "Bearer"))  # RFC 9110, 11.6.1
+    if isinstance(error, SecondFactorRequired):
+        headers.append(("www-authenticate", _STEP_UP))
     if isinstance(error, LockedOut):
         headers.append(("retry-after", str(error.retry_after)))  # RFC 9110, 10.2.3: seconds
     return Answer(error.status, tuple(headers), content)

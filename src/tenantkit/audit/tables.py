@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import Column, Index, MetaData, String, Table, Uuid
 from sqlalchemy.types import TypeEngine
 
-from tenantkit.sql.declarations import scoped_by
+from tenantkit.sql.declarations import kit_table
 from tenantkit.sql.types import Document, UtcDateTime
 
 __all__ = ["AuditTables"]
@@ -40,6 +40,6 @@ class AuditTables:
             Column("details", Document, nullable=False),
             Column("request_id", String(100)),
             Index("tenantkit_audit_event_time", "tenant_id", "occurred_at", "id"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         return cls(events)

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         directory_cache_size: how many tenants and memberships are remembered.
         redis_url: URL of the Redis server, if the application has one.
         tenant_id_type: the type of tenant ids in this application.
+        owner_role: the role whose last holder cannot leave a tenant.
+        reserved_slugs: slugs that no tenant can have. As a variable of the environment it is a JSON list.
+        strict_slugs: whether a tenant's slug has to be the one that is made of its name.
         unscoped_sessions: whether ``unscoped_session`` may be used at all.
         policies: whether the tables have row level security (PostgreSQL): each transaction then tells the database
             its scope, in one statement.
@@ -80,6 +83,9 @@ class Settings(BaseSettings):
     directory_cache_size: int = Field(default=10_000, ge=0)
     redis_url: SecretStr | None = None
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
+    owner_role: str = Field(default="owner", min_length=1)
+    reserved_slugs: tuple[str, ...] = ("www", "api")
+    strict_slugs: bool = False
     unscoped_sessions: bool = True
     policies: bool = False
 

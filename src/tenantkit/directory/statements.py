@@ -1,36 +1,53 @@
-"""The statements of the directory; builds them and runs none."""
+"""The statements of the directory, and what their rows are; builds them and runs none."""
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Executable, Row, select
+from sqlalchemy import Row, Select, select
 
-from tenantkit.core.tenant import Tenant
+from tenantkit.core.tenant import EntryRules, Tenant
+from tenantkit.directory.model import Membership
 from tenantkit.directory.tables import DirectoryTables
 
-__all__ = ["membership_of", "tenant_by_id", "tenant_by_slug", "tenant_of"]
+__all__ = ["membership_from", "memberships", "tenant_by_slug", "tenant_from", "tenants"]
+
+_TENANT: Final = ("id", "slug", "name", "status", "plan", "region", "settings", "entry")
+_MEMBERSHIP: Final = (
+    "tenant_id",
+    "user_id",
+    "roles",
+    "permissions",
+    "guest",
+    "status",
+    "invited_by",
+    "joined_at",
+)
 
 
-def _columns(tables: DirectoryTables) -> list[Column[Any]]:
-    tenant = tables.tenants.c
-    return [tenant.id, tenant.slug, tenant.name, tenant.active, tenant.plan]
+def tenants(tables: DirectoryTables) -> Select[Any]:
+    """Select tenants."""
+    return select(*(tables.tenants.c[name] for name in _TENANT))
 
 
-def tenant_by_slug(tables: DirectoryTables, slug: str) -> Executable:
-    """Select the tenant of a slug."""
-    return select(*_columns(tables)).where(tables.tenants.c.slug == slug)
+def tenant_by_slug(tables: DirectoryTables, slug: str) -> Select[Any]:
+    """Select the tenant that has a slug, or had it."""
+    return tenants(tables).join(tables.slugs).where(tables.slugs.c.slug == slug)
 
 
-def tenant_by_id(tables: DirectoryTables, tenant_id: Any) -> Executable:
-    """Select the tenant of an id."""
-    return select(*_columns(tables)).where(tables.tenants.c.id == tenant_id)
-
-
-def tenant_of(row: Row[Any]) -> Tenant:
+def tenant_from(row: Row[Any]) -> Tenant:
     """Return the tenant that a row of the above shows."""
-    return Tenant(id=row.id, slug=row.slug, name=row.name, active=row.active, plan=row.plan)
+    found = {name: row._mapping[name] for name in _TENANT}  # noqa: SLF001 - SQLAlchemy's public name
+    entry = found["entry"]
+    lists = {name: tuple(entry[name]) for name in ("allow", "deny") if name in entry}
+    return Tenant(**found | {"entry": EntryRules(**entry | lists)})
 
 
-def membership_of(tables: DirectoryTables, tenant_id: Any, user_id: str) -> Executable:
-    """Select the roles of an active member."""
-    member = tables.memberships.c
-    return select(member.roles).where(member.tenant_id == tenant_id, member.user_id == user_id, member.active)
+def memberships(tables: DirectoryTables) -> Select[Any]:
+    """Select memberships."""
+    return select(*(tables.memberships.c[name] for name in _MEMBERSHIP))
+
+
+def membership_from(row: Row[Any]) -> Membership:
+    """Return the membership that a row of the above shows."""
+    found = {name: row._mapping[name] for name in _MEMBERSHIP}  # noqa: SLF001
+    sets = {name: frozenset(found[name]) for name in ("roles", "permissions")}
+    return Membership(**found | sets)

@@ -19,7 +19,15 @@ from tenantkit.isolation.elements import PARENT_PREFIX, RESERVED_PREFIX, OwnName
 from tenantkit.isolation.entry import Condition, Entry, Link, Stamp
 from tenantkit.isolation.functions import ALLOWED_FUNCTIONS
 from tenantkit.isolation.rules import SOFT_DELETE, TENANT, RowRule
-from tenantkit.sql.declarations import Mode, ScopedBy, ScopedThrough, Shared, declaration_of, ruled_column
+from tenantkit.sql.declarations import (
+    Mode,
+    ScopedBy,
+    ScopedThrough,
+    Shared,
+    declaration_of,
+    is_kit_table,
+    ruled_column,
+)
 
 __all__ = ["Registry"]
 
@@ -184,7 +192,8 @@ class Registry:
             if _is_guarded(key, declared):
                 if not self._is_ruled(key.referred_table, parent):
                     continue  # the database itself keeps tenants apart, and nothing else is asked
-                pairs = [pair for pair in pairs if pair[0].name != declared[table].column]
+                # the tenant is the same; where the key is nothing else, it is the tenant's own row that is asked for
+                pairs = [pair for pair in pairs if pair[0].name != declared[table].column] or pairs
             self._numbers += 1
             name = OwnName(f"{PARENT_PREFIX}{self._numbers}")
             yield Link(tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs), name)
@@ -252,6 +261,8 @@ def _mode_of(table: Table, declared: dict[Table, Any], below: frozenset[Table]) 
 
 def _column_for(rule: RowRule, table: Table, declaration: object) -> Column[Any] | None:
     if rule is not TENANT:
+        if is_kit_table(table):
+            return None
         own = ruled_column(table, rule.name)
         if own is not None and _named(table, own) is None:
             raise ConfigurationError(

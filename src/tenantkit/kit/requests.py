@@ -19,6 +19,7 @@ from tenantkit.exceptions import (
     TokenInvalid,
     WorkspaceRequired,
 )
+from tenantkit.kit.admission import admit
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
@@ -114,6 +115,7 @@ class Requests(Scopes):
         tenant = self.resolve.settle(spoken, lookup)
         _check_bounds(found, tenant)
         actor, roles = self._member(found, tenant, lookup)
+        admit(tenant, found, request.facts)
         read = {name: claim.read(claims) for name, claim in self.dimensions.items()}
         return Scope(
             tenant=tenant,

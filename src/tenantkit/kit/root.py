@@ -11,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 
 from tenantkit.audit import AuditTables, AuditTrail
+from tenantkit.core.actor import Actor
 from tenantkit.core.clock import SystemClock
+from tenantkit.core.scope import current_or_none
 from tenantkit.core.settings import Settings
-from tenantkit.directory import Directory, DirectoryCache, DirectoryTables
+from tenantkit.core.tenant import TenantId
+from tenantkit.directory import Directory, DirectoryCache, DirectoryTables, Invitations
 from tenantkit.exceptions import (
     ConfigurationError,
 )
@@ -28,6 +31,7 @@ from tenantkit.kit.health import Health, connect_redis, examine, ping_database
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.once import once
 from tenantkit.kit.requests import Requests
+from tenantkit.kit.scopes import ACTOR
 from tenantkit.kit.trust import Trust, keys_of
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
@@ -102,8 +106,13 @@ class TenantKit(Requests):
             self.clock,
             roles=self.roles.roles,
             plans=self.plans.names,
+            owner_role=settings.owner_role,
+            reserved_slugs=settings.reserved_slugs,
+            strict_slugs=settings.strict_slugs,
             changed=self._directory_changed,
+            told=self._directory_told,
         )
+        self.invitations = Invitations(self.directory, self.clock)
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
         self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
         self.trust = trust = trust or Trust()
@@ -208,6 +217,20 @@ class TenantKit(Requests):
         if self.settings.policies:
             with self.owner_engine.begin() as connection:
                 self.policies.create_all(connection)
+
+    def _directory_told(
+        self,
+        session: Session,
+        tenant_id: TenantId,
+        action: str,
+        *,
+        actor: Actor | None,
+        details: Mapping[str, Any],
+    ) -> None:
+        scope = current_or_none()
+        who = actor or session.info.get(ACTOR) or (scope.actor if scope else None)
+        request = scope.request if scope else None
+        self.audit.trail.record_for(session, tenant_id, action, actor=who, request=request, details=details)
 
     def _revoked_since(self, moment: datetime) -> set[UUID]:
         with Session(self.owner_engine) as session:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -12,13 +12,15 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current, current_or_none, enter
 from tenantkit.core.settings import Settings
 from tenantkit.core.telemetry import counter
-from tenantkit.core.tenant import Tenant
+from tenantkit.core.tenant import Tenant, check_served
 from tenantkit.directory import Directory
-from tenantkit.exceptions import ConfigurationError, TenantSuspended, UnknownTenant
+from tenantkit.exceptions import ConfigurationError, UnknownTenant
 from tenantkit.isolation import SOFT_DELETE, ScopedSession, UnscopedSession
 from tenantkit.kit.facades import KitAudit
 
-__all__ = ["Scopes"]
+__all__ = ["ACTOR", "Scopes"]
+
+ACTOR: Final = "tenantkit.actor"  # in a session's info: who works in it, where no scope says it
 
 
 class Scopes:
@@ -58,7 +60,7 @@ class Scopes:
 
         Raises:
             UnknownTenant: there is no tenant of this slug.
-            TenantSuspended: it is not active.
+            ResolutionError: it is not served.
         """
         scope = Scope(tenant=self.served(tenant), actor=actor, dimensions=dimensions or {})
         with self.entered(scope):
@@ -104,7 +106,7 @@ class Scopes:
         Raises:
             ConfigurationError: there is no reason.
             UnknownTenant: there is no tenant of this slug.
-            TenantSuspended: it is not active.
+            ResolutionError: it is not served.
         """
         scope = self._impersonated(
             tenant, impersonator=impersonator, reason=reason, actor=actor, dimensions=dimensions
@@ -284,6 +286,7 @@ class Scopes:
         self.audit.record_central("session.unscoped", actor=who, details={"reason": reason})
         counter("unscoped_sessions", "Sessions opened over all tenants' rows").add(1)
         with UnscopedSession(self.owner_engine, policies=self.settings.policies) as session:
+            session.info[ACTOR] = who
             yield session
 
     def served(self, tenant: Tenant | str) -> Tenant:
@@ -292,7 +295,7 @@ class Scopes:
 
         Raises:
             UnknownTenant: there is no tenant of this slug.
-            TenantSuspended: it is not active.
+            ResolutionError: it is not served.
         """
         if isinstance(tenant, Tenant):
             found: Tenant | None = tenant
@@ -301,8 +304,7 @@ class Scopes:
                 found = self.directory.by_slug(session, tenant)
         if found is None:
             raise UnknownTenant(f"There is no tenant {str(tenant)[:80]!r}.")
-        if not found.active:
-            raise TenantSuspended(f"The tenant {found.slug!r} is suspended.")
+        check_served(found)
         return found
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, String, Table
 from sqlalchemy.types import TypeEngine
 
-from tenantkit.sql.declarations import scoped_by
+from tenantkit.sql.declarations import kit_table
 
 __all__ = ["QuotaTables"]
 
@@ -31,6 +31,6 @@ class QuotaTables:
             Column("meter", String(64), primary_key=True),
             Column("used", BigInteger, nullable=False),
             CheckConstraint("used >= 0", name="tenantkit_quota_counter_used"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         return cls(counters)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenantkit.core.tenant import Tenant
+from tenantkit.core.tenant import Tenant, check_served
 from tenantkit.exceptions import (
     ConfigurationError,
     NotAuthenticated,
     SourcesDisagree,
     TenantRequired,
-    TenantSuspended,
     UnknownTenant,
 )
 from tenantkit.protocols import Source, TenantLookup
@@ -59,7 +58,7 @@ class Agreement:
         Raises:
             UnknownTenant: a source names a tenant that does not exist.
             SourcesDisagree: two sources name different tenants.
-            TenantSuspended: the tenant is not active.
+            TenantProvisioning, TenantSuspended, TenantClosed: the tenant is not served.
         """
         tenants = []
         for named in spoken:
@@ -72,10 +71,7 @@ class Agreement:
             raise SourcesDisagree(
                 f"The {places} name different tenants. Use the host of the tenant you signed in to."
             )
-        if not tenants[0].active:
-            raise TenantSuspended(
-                f"The tenant {tenants[0].slug!r} is suspended. Its owner can have it served again."
-            )
+        check_served(tenants[0])
         return tenants[0]
 
 

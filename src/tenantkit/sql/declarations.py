@@ -27,6 +27,8 @@ __all__ = [
     "TenantScoped",
     "declaration_of",
     "declare",
+    "is_kit_table",
+    "kit_table",
     "ruled_column",
     "scoped_by",
     "scoped_through",
@@ -65,6 +67,7 @@ Declaration = ScopedBy | ScopedThrough | Shared
 _KINDS: Final = {kind.__name__: kind for kind in (ScopedBy, ScopedThrough, Shared)}
 _TENANT_COLUMN: Final = "tenant column"
 _RULE_KEY: Final = "tenantkit-rule."
+_OWN_KEY: Final = "tenantkit-own"
 _SOFT_DELETE: Final = "soft_delete"
 
 
@@ -91,6 +94,20 @@ def scoped_by(column: str, *, null_is_shared: bool = False, mode: Mode = "enforc
     if mode not in get_args(Mode):
         raise ConfigurationError(f"There is no mode {mode!r}: use one of {', '.join(get_args(Mode))}.")
     return _info(ScopedBy(column, null_is_shared, mode))
+
+
+def kit_table(column: str) -> dict[str, Any]:
+    """
+    Declare a table of the kit's own: scoped by a column, and under no rule of the application's, whatever its columns.
+
+    .. versionadded:: 0.1
+    """
+    return {**scoped_by(column), _OWN_KEY: True}
+
+
+def is_kit_table(table: Table) -> bool:
+    """Whether a table is one of the kit's own."""
+    return bool(table.info.get(_OWN_KEY))
 
 
 def scoped_through(*columns: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint, Uuid
 from sqlalchemy.types import TypeEngine
 
-from tenantkit.sql.declarations import scoped_by
+from tenantkit.sql.declarations import kit_table
 from tenantkit.sql.types import Document, UtcDateTime
 
 __all__ = ["TokenTables"]
@@ -52,7 +52,7 @@ class TokenTables:
             Index("tenantkit_login_user", "user_id", "tenant_id"),
             Index("tenantkit_login_idle", "idle_until"),
             Index("tenantkit_login_revoked", "revoked_at"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         refresh_tokens = Table(
             "tenantkit_refresh_token",
@@ -65,7 +65,7 @@ class TokenTables:
             Column("salt", String(64)),
             Column("access_token_id", String(36)),
             Index("tenantkit_refresh_token_login", "login_id"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         api_keys = Table(
             "tenantkit_api_key",
@@ -85,7 +85,7 @@ class TokenTables:
             Column("revoked_at", UtcDateTime),
             UniqueConstraint("digest", name="tenantkit_api_key_digest"),
             Index("tenantkit_api_key_tenant", "tenant_id"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         share_links = Table(
             "tenantkit_share_link",
@@ -106,7 +106,7 @@ class TokenTables:
             UniqueConstraint("digest", name="tenantkit_share_link_digest"),
             Index("tenantkit_share_link_resource", "tenant_id", "resource"),
             Index("tenantkit_share_link_expiry", "expires_at"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         lockouts = Table(
             "tenantkit_lockout",
@@ -116,6 +116,6 @@ class TokenTables:
             Column("attempts", Integer, nullable=False),
             Column("last_at", UtcDateTime, nullable=False),
             Index("tenantkit_lockout_last", "last_at"),
-            info=scoped_by("tenant_id"),
+            info=kit_table("tenant_id"),
         )
         return cls(logins, refresh_tokens, api_keys, share_links, lockouts)

@@ -239,7 +239,7 @@ def test_the_commands(app, kit, acme):
     assert "errors" in run(args=["tenantkit", "doctor"]).output
     assert "Deleted 0 logins" in run(args=["tenantkit", "prune-tokens"]).output
     for arguments, why in (
-        (["create-tenant", "wind"], "already"),
+        (["create-tenant", "wind"], "Another tenant has this slug"),
         (["create-tenant", "a b"], "slug"),
         (["add-member", "wind", "w", "reader"], "already"),
         (["add-member", "wind", "v", "king"], "king"),

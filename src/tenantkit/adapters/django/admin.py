@@ -29,7 +29,8 @@ class _ReadOnly(admin.ModelAdmin):
 class TenantAdmin(_ReadOnly):
     """The tenant of the scope, with its members."""
 
-    list_display = ("slug", "name", "plan", "active", "created_at")
+    list_display = ("slug", "name", "plan", "status", "created_at")
+    exclude = ("settings",)
     readonly_fields = ("members",)
 
     @admin.display(description="members")

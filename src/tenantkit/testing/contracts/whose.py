@@ -84,7 +84,7 @@ class WhosePromises:
         assert 200 == world.ask("GET", "/whoami").status
         kit = world.office.serving_kit
         with kit.unscoped_session(reason="suspend", actor="test") as session:
-            kit.directory.set_active(session, world.acme, active=False)
+            kit.directory.change_status(session, world.acme, "suspended")
             session.commit()
         answer = world.ask("GET", "/whoami")
         assert (403, "tenant-suspended") == (answer.status, answer.problem)
@@ -118,10 +118,8 @@ class WhosePromises:
         """It opens its tenant in its own roles, no other tenant's host, and nothing once it is revoked."""
         kit = world.kit
         with kit.scope(world.acme) as scope:
-            made = kit.api_keys.store.create(
-                session := kit.session(), scope, "import", lifetime=60, roles=["reader"]
-            )
-            session.commit()
+            made = kit.api_keys.store.create(kit.session(), scope, "import", lifetime=60, roles=["reader"])
+            kit.session().commit()
         key = ("Authorization", f"Bearer {made.text}")
         told = world.bare("GET", "/whoami", [key]).json
         assert (world.acme.slug, str(made.key.id), ["reader"]) == (

@@ -22,6 +22,9 @@ from tenantkit.testing.contracts.meters import Meters
 __all__ = ["Answer", "Endings", "Office", "World"]
 
 _PATIENCE: Final = 30.0  # seconds
+_SET_UP: Final = frozenset(
+    {"tenant.created", "member.added"}
+)  # what the trail tells of how the world was made
 _number = itertools.count(1)
 
 
@@ -234,7 +237,7 @@ class World:
     def trail(self, tenant: Tenant | None = None) -> list[Event]:
         """Return a tenant's events, newest first."""
         with self.kit.scope(tenant or self.acme):
-            return self.kit.audit.latest()
+            return [event for event in self.kit.audit.latest() if event.action not in _SET_UP]
 
     def central_trail(self, request_id: str) -> list[Event]:
         """Return the events of no tenant that a request left."""

@@ -14,23 +14,70 @@ CREATE TABLE tenantkit_tenant (
     id {{tenant_id}} NOT NULL,
     slug VARCHAR(63) NOT NULL,
     name VARCHAR(200) NOT NULL,
+    status VARCHAR(16) NOT NULL,
     "plan" VARCHAR(64) NOT NULL,
-    active BOOLEAN NOT NULL,
+    region VARCHAR(64),
+    settings {document} NOT NULL,
+    entry {document} NOT NULL,
     created_at {moment} NOT NULL,
+    status_since {moment} NOT NULL,
     PRIMARY KEY (id),
     CONSTRAINT tenantkit_tenant_slug UNIQUE (slug)
 )
 """
+_TENANT_STATUS: Final = "CREATE INDEX tenantkit_tenant_status ON tenantkit_tenant (status, status_since)"
+_SLUG: Final = """
+CREATE TABLE tenantkit_slug (
+    slug VARCHAR(63) NOT NULL,
+    tenant_id {{tenant_id}} NOT NULL,
+    since {moment} NOT NULL,
+    PRIMARY KEY (slug),
+    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
+)
+"""
+_SLUG_TENANT: Final = "CREATE INDEX tenantkit_slug_tenant ON tenantkit_slug (tenant_id)"
 _MEMBERSHIP: Final = """
 CREATE TABLE tenantkit_membership (
     tenant_id {{tenant_id}} NOT NULL,
     user_id VARCHAR(200) NOT NULL,
     roles {document} NOT NULL,
-    active BOOLEAN NOT NULL,
+    permissions {document} NOT NULL,
+    guest BOOLEAN NOT NULL,
+    owner BOOLEAN NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    invited_by VARCHAR(200),
+    joined_at {moment} NOT NULL,
     PRIMARY KEY (tenant_id, user_id),
     FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
 )
 """
+_MEMBERSHIP_USER: Final = (
+    "CREATE INDEX tenantkit_membership_user ON tenantkit_membership (user_id, tenant_id)"
+)
+_INVITATION: Final = """
+CREATE TABLE tenantkit_invitation (
+    id {uuid} NOT NULL,
+    tenant_id {{tenant_id}} NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    email VARCHAR(320) NOT NULL,
+    roles {document} NOT NULL,
+    guest BOOLEAN NOT NULL,
+    invited_by VARCHAR(200),
+    created_at {moment} NOT NULL,
+    expires_at {moment} NOT NULL,
+    sent INTEGER NOT NULL,
+    accepted_at {moment},
+    accepted_by VARCHAR(200),
+    revoked_at {moment},
+    PRIMARY KEY (id),
+    CONSTRAINT tenantkit_invitation_digest UNIQUE (digest),
+    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
+)
+"""
+_INVITATION_TENANT: Final = (
+    "CREATE INDEX tenantkit_invitation_tenant ON tenantkit_invitation (tenant_id, email)"
+)
+_INVITATION_EXPIRY: Final = "CREATE INDEX tenantkit_invitation_expiry ON tenantkit_invitation (expires_at)"
 _AUDIT_EVENT: Final = """
 CREATE TABLE tenantkit_audit_event (
     id {uuid} NOT NULL,
@@ -66,13 +113,19 @@ _TYPES: Final = {
 _STATEMENTS: Final = {
     vendor: [
         statement.format(**types) if "{" in statement else statement
-        for statement in (_TENANT, _MEMBERSHIP, _AUDIT_EVENT, _AUDIT_EVENT_TIME, _QUOTA_COUNTER)
+        for statement in (
+            *(_TENANT, _TENANT_STATUS, _SLUG, _SLUG_TENANT, _MEMBERSHIP, _MEMBERSHIP_USER),
+            *(_INVITATION, _INVITATION_TENANT, _INVITATION_EXPIRY),
+            *(_AUDIT_EVENT, _AUDIT_EVENT_TIME, _QUOTA_COUNTER),
+        )
     ]
     for vendor, types in _TYPES.items()
 }
 _TABLES: Final = [
     "tenantkit_tenant",
+    "tenantkit_slug",
     "tenantkit_membership",
+    "tenantkit_invitation",
     "tenantkit_audit_event",
     "tenantkit_quota_counter",
 ]
@@ -93,15 +146,42 @@ class Migration(migrations.Migration):
                         ("id", tenant_id_field(primary_key=True, serialize=False)),
                         ("slug", models.CharField(max_length=63)),
                         ("name", models.CharField(max_length=200)),
+                        ("status", models.CharField(max_length=16)),
                         ("plan", models.CharField(max_length=64)),
-                        ("active", models.BooleanField()),
+                        ("region", models.CharField(max_length=64, null=True)),
+                        ("settings", models.JSONField()),
+                        ("entry", models.JSONField()),
                         ("created_at", models.DateTimeField()),
+                        ("status_since", models.DateTimeField()),
                     ],
                     options={
                         "db_table": "tenantkit_tenant",
                         "constraints": [
                             models.UniqueConstraint(fields=("slug",), name="tenantkit_tenant_slug"),
                         ],
+                        "indexes": [
+                            models.Index(fields=["status", "status_since"], name="tenantkit_tenant_status"),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Slug",
+                    fields=[
+                        ("slug", models.CharField(max_length=63, primary_key=True, serialize=False)),
+                        (
+                            "tenant",
+                            models.ForeignKey(
+                                db_index=False,
+                                on_delete=models.deletion.CASCADE,
+                                related_name="slugs",
+                                to="tenantkit.tenant",
+                            ),
+                        ),
+                        ("since", models.DateTimeField()),
+                    ],
+                    options={
+                        "db_table": "tenantkit_slug",
+                        "indexes": [models.Index(fields=["tenant"], name="tenantkit_slug_tenant")],
                     },
                 ),
                 migrations.CreateModel(
@@ -128,9 +208,55 @@ class Migration(migrations.Migration):
                         ),
                         ("user_id", models.CharField(max_length=200)),
                         ("roles", models.JSONField()),
-                        ("active", models.BooleanField()),
+                        ("permissions", models.JSONField()),
+                        ("guest", models.BooleanField()),
+                        ("owner", models.BooleanField()),
+                        ("status", models.CharField(max_length=16)),
+                        ("invited_by", models.CharField(max_length=200, null=True)),
+                        ("joined_at", models.DateTimeField()),
                     ],
-                    options={"db_table": "tenantkit_membership"},
+                    options={
+                        "db_table": "tenantkit_membership",
+                        "indexes": [
+                            models.Index(fields=["user_id", "tenant_id"], name="tenantkit_membership_user"),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Invitation",
+                    fields=[
+                        ("id", models.UUIDField(primary_key=True, serialize=False)),
+                        (
+                            "tenant",
+                            models.ForeignKey(
+                                db_index=False,
+                                on_delete=models.deletion.CASCADE,
+                                related_name="invitations",
+                                to="tenantkit.tenant",
+                            ),
+                        ),
+                        ("digest", models.CharField(max_length=64)),
+                        ("email", models.CharField(max_length=320)),
+                        ("roles", models.JSONField()),
+                        ("guest", models.BooleanField()),
+                        ("invited_by", models.CharField(max_length=200, null=True)),
+                        ("created_at", models.DateTimeField()),
+                        ("expires_at", models.DateTimeField()),
+                        ("sent", models.IntegerField()),
+                        ("accepted_at", models.DateTimeField(null=True)),
+                        ("accepted_by", models.CharField(max_length=200, null=True)),
+                        ("revoked_at", models.DateTimeField(null=True)),
+                    ],
+                    options={
+                        "db_table": "tenantkit_invitation",
+                        "constraints": [
+                            models.UniqueConstraint(fields=("digest",), name="tenantkit_invitation_digest"),
+                        ],
+                        "indexes": [
+                            models.Index(fields=["tenant", "email"], name="tenantkit_invitation_tenant"),
+                            models.Index(fields=["expires_at"], name="tenantkit_invitation_expiry"),
+                        ],
+                    },
                 ),
                 migrations.CreateModel(
                     name="AuditEvent",

@@ -1,0 +1,78 @@
+"""Decisions of the directory: slugs made of names, the life of a tenant, names that are known."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from tenantkit.core.tenant import SLUG_MAX_LENGTH, Tenant, TenantStatus
+from tenantkit.exceptions import ConfigurationError, StatusRefused
+
+__all__ = ["TRANSITIONS", "check_known", "check_transition", "slug_candidates", "slugify"]
+
+TRANSITIONS: Final[Mapping[TenantStatus, frozenset[TenantStatus]]] = {
+    "provisioning": frozenset({"active", "purging"}),
+    "active": frozenset({"suspended", "offboarding"}),
+    "suspended": frozenset({"active", "offboarding"}),
+    "offboarding": frozenset({"active", "grace"}),
+    "grace": frozenset({"active", "purging"}),
+    "purging": frozenset({"purged"}),
+    "purged": frozenset(),
+}
+_NAMELESS: Final = "tenant"
+_TRIES: Final = 100
+_OTHER: Final = re.compile(r"[^a-z0-9]+")
+
+
+def slugify(name: str) -> str:
+    """
+    Return the slug of a name: its letters without marks, its digits, hyphens for what stands between them.
+
+    The empty text where nothing is left, as of a name in a script without Latin letters.
+
+    .. versionadded:: 0.1
+    """
+    parted = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(char for char in parted if not unicodedata.combining(char))
+    return _OTHER.sub("-", letters).strip("-")[:SLUG_MAX_LENGTH].rstrip("-")
+
+
+def slug_candidates(name: str) -> Iterator[str]:
+    """
+    Yield the slugs that a tenant of a name can have, the best first: ``acme``, ``acme-2``, ``acme-3`` ... ``acme-100``.
+
+    A name of which nothing is left is called ``tenant``.
+
+    .. versionadded:: 0.1
+    """
+    slug = slugify(name) or _NAMELESS
+    yield slug
+    for number in range(2, _TRIES + 1):
+        end = f"-{number}"
+        yield slug[: SLUG_MAX_LENGTH - len(end)].rstrip("-") + end
+
+
+def check_transition(tenant: Tenant, status: TenantStatus) -> None:
+    """
+    Refuse what is no step in the life of a tenant.
+
+    Raises:
+        StatusRefused: it is none.
+    """
+    if status not in TRANSITIONS.get(tenant.status, ()):
+        to = ", ".join(sorted(TRANSITIONS[tenant.status])) or "nothing else"
+        raise StatusRefused(
+            f"The tenant {tenant.slug!r} is {tenant.status}, from where it goes to {to}, not to {status!r}."
+        )
+
+
+def check_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """
+    Refuse names of roles or plans that there are not.
+
+    Raises:
+        ConfigurationError: one is unknown; where none are known, any will do.
+    """
+    for name in names:
+        if known and name not in known:
+            raise ConfigurationError(f"There is no {kind} {name!r}; known are {', '.join(sorted(known))}.")

@@ -1,0 +1,39 @@
+"""Whether a request may enter a tenant, beside who sends it."""
+
+from typing import Final
+
+from tenantkit.core.scope import RequestFacts
+from tenantkit.core.tenant import Tenant
+from tenantkit.directory import is_admitted
+from tenantkit.exceptions import AddressRefused, SecondFactorRequired, UnderMaintenance
+from tenantkit.tokens import AccessToken, ApiKey
+
+__all__ = ["admit"]
+
+_METHODS: Final = "amr"  # RFC 8176
+_MULTIPLE: Final = "mfa"
+
+
+def admit(tenant: Tenant, found: AccessToken | ApiKey, request: RequestFacts) -> None:
+    """
+    Refuse what a tenant's entry rules do not let in.
+
+    A program with an API key has no second factor, and needs none.
+
+    Raises:
+        UnderMaintenance: nobody may enter for now.
+        AddressRefused: the address may not.
+        SecondFactorRequired: the token does not say that there was one: its claim ``amr`` lacks ``mfa``.
+    """
+    entry = tenant.entry
+    if entry.maintenance is not None:
+        raise UnderMaintenance(entry.maintenance)
+    if not is_admitted(entry, request.client):
+        raise AddressRefused(f"{tenant.slug!r} lets no requests in from where this one comes from.")
+    if entry.second_factor and isinstance(found, AccessToken) and not _had_second_factor(found):
+        raise SecondFactorRequired(f"{tenant.slug!r} asks for a second factor. Sign in again with one.")
+
+
+def _had_second_factor(token: AccessToken) -> bool:
+    methods = token.claims.get(_METHODS)
+    return isinstance(methods, list) and _MULTIPLE in methods
