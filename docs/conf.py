@@ -33,7 +33,7 @@ napoleon_use_ivar = True  # attributes of dataclasses are described once, in the
 OTHERS = (
     "annotated_types collections contextlib datetime fastapi os pathlib psycopg pydantic pydantic_settings"
 )
-OTHERS += " _pytest django flask jwt sqlalchemy starlette types typing uuid"
+OTHERS += " _pytest cryptography django flask ipaddress jwt sqlalchemy starlette types typing uuid"
 nitpick_ignore_regex = [
     (r"py:.*", rf"(?:{'|'.join(OTHERS.split())})\..*"),
     (r"py:.*", rf"(?:{'|'.join(dir(builtins))})(?:\[.*| \| tuple\[str)?"),
@@ -45,7 +45,10 @@ nitpick_ignore_regex = [
     ),
     # types of private fields and of what SQLAlchemy's hooks exchange; they may change in any version
     (r"py:class", r"tenantkit\.isolation\.(?:registry|vouch)\.(?:Entry|Stamp|_Raw)"),
-    (r"py:class", r"tenantkit\.(?:adapters\.guards\.Spelled|directory\.cache\.Found)"),  # type variables
+    (
+        r"py:class",
+        r"tenantkit\.(?:adapters\.guards\.Spelled|directory\.(?:cache\.Found|model\.Item|settings\.Model))",
+    ),  # type variables
     (r"py:class", r"tenantkit\.testing\.contracts\.world\.\w+"),
     (r"py:class", r"tenantkit\.testing\.services\.(?:processes\.Stay|databases\.Admin)"),
     (r"py:attr", r"public"),  # a class attribute without a docstring of its own

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         tenant_id_type: the type of tenant ids in this application.
         owner_role: the role whose last holder cannot leave a tenant.
         reserved_slugs: slugs that no tenant can have. As a variable of the environment it is a JSON list.
+        sealing_keys: Fernet keys for the secrets in tenants' settings; the first seals, all open. As a variable of the
+            environment it is a JSON list.
         strict_slugs: whether a tenant's slug has to be the one that is made of its name.
         unscoped_sessions: whether ``unscoped_session`` may be used at all.
         policies: whether the tables have row level security (PostgreSQL): each transaction then tells the database
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
     owner_role: str = Field(default="owner", min_length=1)
     reserved_slugs: tuple[str, ...] = ("www", "api")
+    sealing_keys: tuple[SecretStr, ...] = ()
     strict_slugs: bool = False
     unscoped_sessions: bool = True
     policies: bool = False

@@ -5,8 +5,10 @@ from tenantkit.directory.invitations import Invitations
 from tenantkit.directory.model import Invitation, Membership, NewInvitation, Page
 from tenantkit.directory.networks import check_networks, is_admitted, read_address
 from tenantkit.directory.rules import TRANSITIONS, slug_candidates, slugify
+from tenantkit.directory.settings import TenantSettings
 from tenantkit.directory.store import Directory
 from tenantkit.directory.tables import DirectoryTables
+from tenantkit.directory.tenants import Told
 
 __all__ = [
     "TRANSITIONS",
@@ -20,6 +22,8 @@ __all__ = [
     "NewInvitation",
     "NotCached",
     "Page",
+    "TenantSettings",
+    "Told",
     "check_networks",
     "is_admitted",
     "read_address",

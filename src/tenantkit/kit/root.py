@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,7 +17,7 @@ from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import current_or_none
 from tenantkit.core.settings import Settings
 from tenantkit.core.tenant import TenantId
-from tenantkit.directory import Directory, DirectoryCache, DirectoryTables, Invitations
+from tenantkit.directory import Directory, DirectoryCache, DirectoryTables, Invitations, TenantSettings
 from tenantkit.exceptions import (
     ConfigurationError,
 )
@@ -54,6 +55,10 @@ from tenantkit.tokens import (
 __all__ = ["TenantKit"]
 
 
+class NoSettings(BaseModel):
+    """What an application keeps of a tenant that keeps nothing."""
+
+
 class TenantKit(Requests):
     """
     All mechanisms of an application, built from one configuration.
@@ -68,6 +73,7 @@ class TenantKit(Requests):
         plans: the plans; by default none, so that nothing can be metered.
         clock: tells the time; the machine's by default.
         dimensions: what further row rules ask for, by name, and the claim of the token that says it.
+        tenant_settings: what the application keeps of each tenant: a pydantic model whose fields have defaults.
         trust: whose tokens are believed, beside those signed with the settings' secret.
         checks: what else has to answer before the application is ready, by name: callables that raise where it does
             not.
@@ -87,6 +93,7 @@ class TenantKit(Requests):
         plans: Plans | None = None,
         clock: Clock | None = None,
         dimensions: Mapping[str, Claim] | None = None,
+        tenant_settings: type[BaseModel] | None = None,
         trust: Trust | None = None,
         checks: Mapping[str, Callable[[], object]] | None = None,
         engine_options: Mapping[str, Any] | None = None,
@@ -111,6 +118,9 @@ class TenantKit(Requests):
             strict_slugs=settings.strict_slugs,
             changed=self._directory_changed,
             told=self._directory_told,
+        )
+        self.tenant_settings = TenantSettings(
+            tenant_settings or NoSettings, [key.get_secret_value() for key in settings.sealing_keys]
         )
         self.invitations = Invitations(self.directory, self.clock)
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
