@@ -47,6 +47,8 @@ class Settings(BaseSettings):
         redis_url: URL of the Redis server, if the application has one.
         tenant_id_type: the type of tenant ids in this application.
         owner_role: the role whose last holder cannot leave a tenant.
+        reserved_domains: domains of the application's own, which no tenant can bring. As a variable of the environment
+            it is a JSON list.
         reserved_slugs: slugs that no tenant can have. As a variable of the environment it is a JSON list.
         sealing_keys: Fernet keys for the secrets in tenants' settings; the first seals, all open. As a variable of the
             environment it is a JSON list.
@@ -86,6 +88,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
     owner_role: str = Field(default="owner", min_length=1)
+    reserved_domains: tuple[str, ...] = ()
     reserved_slugs: tuple[str, ...] = ("www", "api")
     sealing_keys: tuple[SecretStr, ...] = ()
     strict_slugs: bool = False

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tenantkit.core.tenant import TenantId
 
-__all__ = ["Invitation", "Membership", "MembershipStatus", "NewInvitation", "Page"]
+__all__ = ["Domain", "Invitation", "Membership", "MembershipStatus", "NewInvitation", "Page", "Workspace"]
 
 MembershipStatus = Literal["active", "suspended"]
 Item = TypeVar("Item")
@@ -88,6 +88,62 @@ class NewInvitation:
 
     invitation: Invitation
     text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """
+    A domain that a tenant says is its own, and shows by a record in the DNS.
+
+    Args:
+        tenant_id: whose.
+        name: the domain, in lower case, as the DNS has it (``xn--...``).
+        challenge: what the tenant puts into the DNS.
+        created_at: UTC.
+        verified_at: since when it is known to be the tenant's, UTC.
+
+    .. versionadded:: 0.1
+    """
+
+    tenant_id: TenantId
+    name: str
+    challenge: str
+    created_at: datetime
+    verified_at: datetime | None = None
+
+    @property
+    def record_name(self) -> str:
+        """The name of the TXT record that the tenant makes."""
+        return f"_tenantkit.{self.name}"
+
+    @property
+    def record(self) -> str:
+        """What the TXT record holds."""
+        return f"tenantkit-verification={self.challenge}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """
+    A part of a tenant.
+
+    Args:
+        id: the value of the dimension ``workspace``.
+        tenant_id: of which.
+        slug: its name in paths, unique in the tenant.
+        name: its name for people.
+        created_at: UTC.
+        archived_at: since when nobody works in it, UTC.
+
+    .. versionadded:: 0.1
+    """
+
+    id: UUID
+    tenant_id: TenantId
+    slug: str
+    name: str
+    created_at: datetime
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

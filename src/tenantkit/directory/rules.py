@@ -19,7 +19,6 @@ TRANSITIONS: Final[Mapping[TenantStatus, frozenset[TenantStatus]]] = {
     "purging": frozenset({"purged"}),
     "purged": frozenset(),
 }
-_NAMELESS: Final = "tenant"
 _TRIES: Final = 100
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 
@@ -37,15 +36,17 @@ def slugify(name: str) -> str:
     return _OTHER.sub("-", letters).strip("-")[:SLUG_MAX_LENGTH].rstrip("-")
 
 
-def slug_candidates(name: str) -> Iterator[str]:
+def slug_candidates(name: str, nameless: str = "tenant") -> Iterator[str]:
     """
     Yield the slugs that a tenant of a name can have, the best first: ``acme``, ``acme-2``, ``acme-3`` ... ``acme-100``.
 
-    A name of which nothing is left is called ``tenant``.
+    Args:
+        name: the name.
+        nameless: the slug of a name of which nothing is left.
 
     .. versionadded:: 0.1
     """
-    slug = slugify(name) or _NAMELESS
+    slug = slugify(name) or nameless
     yield slug
     for number in range(2, _TRIES + 1):
         end = f"-{number}"

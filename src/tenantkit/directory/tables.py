@@ -27,7 +27,7 @@ __all__ = ["DirectoryTables"]
 @dataclass(frozen=True, slots=True)
 class DirectoryTables:
     """
-    The tables of tenants, of all slugs that they have or had, of memberships and invitations; a scope sees its own.
+    The tables of tenants, their slugs, members, invitations, domains and workspaces; a scope sees its own.
 
     .. versionadded:: 0.1
     """
@@ -36,6 +36,8 @@ class DirectoryTables:
     slugs: Table
     memberships: Table
     invitations: Table
+    domains: Table
+    workspaces: Table
 
     @classmethod
     def define(cls, metadata: MetaData, tenant_id: TypeEngine[Any]) -> Self:
@@ -108,4 +110,29 @@ class DirectoryTables:
             Index("tenantkit_invitation_expiry", "expires_at"),
             info=kit_table("tenant_id"),
         )
-        return cls(tenants, slugs, memberships, invitations)
+        domains = Table(
+            "tenantkit_domain",
+            metadata,
+            Column("tenant_id", tenant_id, ForeignKey(tenants.c.id, ondelete="CASCADE"), primary_key=True),
+            Column("name", String(253), primary_key=True),
+            Column("challenge", String(64), nullable=False),
+            Column("created_at", UtcDateTime, nullable=False),
+            Column("verified_at", UtcDateTime),
+            # the name again once it is verified: unique then, and not before
+            Column("verified_name", String(253)),
+            UniqueConstraint("verified_name", name="tenantkit_domain_verified"),
+            info=kit_table("tenant_id"),
+        )
+        workspaces = Table(
+            "tenantkit_workspace",
+            metadata,
+            Column("id", Uuid, primary_key=True),
+            of_tenant(),
+            Column("slug", String(SLUG_MAX_LENGTH), nullable=False),
+            Column("name", String(200), nullable=False),
+            Column("created_at", UtcDateTime, nullable=False),
+            Column("archived_at", UtcDateTime),
+            UniqueConstraint("tenant_id", "slug", name="tenantkit_workspace_slug"),
+            info=kit_table("tenant_id"),
+        )
+        return cls(tenants, slugs, memberships, invitations, domains, workspaces)

@@ -348,6 +348,10 @@ class Tenants:
         self._changed(session)
         self.tell(session, tenant.id, action, actor=actor, details=details)
 
+    def changed(self, session: Session) -> None:
+        """Have forgotten what was looked up, once the session's transaction ends."""
+        self._changed(session)
+
     def tell(
         self,
         session: Session,

@@ -17,7 +17,15 @@ from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import current_or_none
 from tenantkit.core.settings import Settings
 from tenantkit.core.tenant import TenantId
-from tenantkit.directory import Directory, DirectoryCache, DirectoryTables, Invitations, TenantSettings
+from tenantkit.directory import (
+    Directory,
+    DirectoryCache,
+    DirectoryTables,
+    Domains,
+    Invitations,
+    TenantSettings,
+    Workspaces,
+)
 from tenantkit.exceptions import (
     ConfigurationError,
 )
@@ -123,6 +131,8 @@ class TenantKit(Requests):
             tenant_settings or NoSettings, [key.get_secret_value() for key in settings.sealing_keys]
         )
         self.invitations = Invitations(self.directory, self.clock)
+        self.domains = Domains(self.directory, self.clock, reserved=settings.reserved_domains)
+        self.workspaces = Workspaces(self.directory, self.clock)
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
         self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
         self.trust = trust = trust or Trust()

@@ -11,6 +11,7 @@ from tenantkit.isolation import SOFT_DELETE, scoped_by, soft_deletable
 __all__ = [
     "ApiKey",
     "AuditEvent",
+    "Domain",
     "Invitation",
     "Lockout",
     "Login",
@@ -22,6 +23,7 @@ __all__ = [
     "SoftDeletable",
     "Tenant",
     "TenantModel",
+    "Workspace",
     "with_deleted",
 ]
 
@@ -189,6 +191,55 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return str(self.email)
+
+
+class Domain(models.Model):
+    """
+    Domains that a tenant brought, and whether they are known to be its own. To be read: the kit writes them.
+
+    .. versionadded:: 0.1
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "name")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="domains")
+    name = models.CharField(max_length=253)
+    challenge = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True)
+    verified_name = models.CharField(max_length=253, null=True)  # noqa: DJ001 - as the kit declares it
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_domain"
+        constraints = (models.UniqueConstraint(fields=("verified_name",), name="tenantkit_domain_verified"),)
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+
+class Workspace(models.Model):
+    """
+    Parts of a tenant. To be read: the kit writes them.
+
+    .. versionadded:: 0.1
+    """
+
+    id = models.UUIDField(primary_key=True)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="workspaces", db_index=False)
+    slug = models.CharField(max_length=63)
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """As the kit declares it."""
+
+        db_table = "tenantkit_workspace"
+        constraints = (models.UniqueConstraint(fields=("tenant", "slug"), name="tenantkit_workspace_slug"),)
+
+    def __str__(self) -> str:
+        return str(self.slug)
 
 
 class AuditEvent(models.Model):

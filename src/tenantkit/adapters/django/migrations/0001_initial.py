@@ -78,6 +78,32 @@ _INVITATION_TENANT: Final = (
     "CREATE INDEX tenantkit_invitation_tenant ON tenantkit_invitation (tenant_id, email)"
 )
 _INVITATION_EXPIRY: Final = "CREATE INDEX tenantkit_invitation_expiry ON tenantkit_invitation (expires_at)"
+_DOMAIN: Final = """
+CREATE TABLE tenantkit_domain (
+    tenant_id {{tenant_id}} NOT NULL,
+    name VARCHAR(253) NOT NULL,
+    challenge VARCHAR(64) NOT NULL,
+    created_at {moment} NOT NULL,
+    verified_at {moment},
+    verified_name VARCHAR(253),
+    PRIMARY KEY (tenant_id, name),
+    CONSTRAINT tenantkit_domain_verified UNIQUE (verified_name),
+    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
+)
+"""
+_WORKSPACE: Final = """
+CREATE TABLE tenantkit_workspace (
+    id {uuid} NOT NULL,
+    tenant_id {{tenant_id}} NOT NULL,
+    slug VARCHAR(63) NOT NULL,
+    name VARCHAR(200) NOT NULL,
+    created_at {moment} NOT NULL,
+    archived_at {moment},
+    PRIMARY KEY (id),
+    CONSTRAINT tenantkit_workspace_slug UNIQUE (tenant_id, slug),
+    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
+)
+"""
 _AUDIT_EVENT: Final = """
 CREATE TABLE tenantkit_audit_event (
     id {uuid} NOT NULL,
@@ -116,6 +142,7 @@ _STATEMENTS: Final = {
         for statement in (
             *(_TENANT, _TENANT_STATUS, _SLUG, _SLUG_TENANT, _MEMBERSHIP, _MEMBERSHIP_USER),
             *(_INVITATION, _INVITATION_TENANT, _INVITATION_EXPIRY),
+            *(_DOMAIN, _WORKSPACE),
             *(_AUDIT_EVENT, _AUDIT_EVENT_TIME, _QUOTA_COUNTER),
         )
     ]
@@ -126,6 +153,8 @@ _TABLES: Final = [
     "tenantkit_slug",
     "tenantkit_membership",
     "tenantkit_invitation",
+    "tenantkit_domain",
+    "tenantkit_workspace",
     "tenantkit_audit_event",
     "tenantkit_quota_counter",
 ]
@@ -255,6 +284,70 @@ class Migration(migrations.Migration):
                         "indexes": [
                             models.Index(fields=["tenant", "email"], name="tenantkit_invitation_tenant"),
                             models.Index(fields=["expires_at"], name="tenantkit_invitation_expiry"),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Domain",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "name",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        (
+                            "tenant",
+                            models.ForeignKey(
+                                on_delete=models.deletion.CASCADE,
+                                related_name="domains",
+                                to="tenantkit.tenant",
+                            ),
+                        ),
+                        ("name", models.CharField(max_length=253)),
+                        ("challenge", models.CharField(max_length=64)),
+                        ("created_at", models.DateTimeField()),
+                        ("verified_at", models.DateTimeField(null=True)),
+                        ("verified_name", models.CharField(max_length=253, null=True)),
+                    ],
+                    options={
+                        "db_table": "tenantkit_domain",
+                        "constraints": [
+                            models.UniqueConstraint(
+                                fields=("verified_name",), name="tenantkit_domain_verified"
+                            ),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Workspace",
+                    fields=[
+                        ("id", models.UUIDField(primary_key=True, serialize=False)),
+                        (
+                            "tenant",
+                            models.ForeignKey(
+                                db_index=False,
+                                on_delete=models.deletion.CASCADE,
+                                related_name="workspaces",
+                                to="tenantkit.tenant",
+                            ),
+                        ),
+                        ("slug", models.CharField(max_length=63)),
+                        ("name", models.CharField(max_length=200)),
+                        ("created_at", models.DateTimeField()),
+                        ("archived_at", models.DateTimeField(null=True)),
+                    ],
+                    options={
+                        "db_table": "tenantkit_workspace",
+                        "constraints": [
+                            models.UniqueConstraint(
+                                fields=("tenant", "slug"), name="tenantkit_workspace_slug"
+                            ),
                         ],
                     },
                 ),
