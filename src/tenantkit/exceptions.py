@@ -35,6 +35,7 @@ __all__ = [
     "ScopeNotLeft",
     "ScopeRequired",
     "SecondFactorRequired",
+    "SourceMalformed",
     "SourcesDisagree",
     "StatementRefused",
     "StatusRefused",
@@ -342,6 +343,17 @@ class HostMalformed(ResolutionError, ValueError):
 
     problem = "malformed-host"
     title = "The host name is malformed"
+
+
+class SourceMalformed(ResolutionError, ValueError):
+    """
+    A header or parameter that should name a tenant holds what cannot name one.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "malformed-source"
+    title = "What should name the tenant is malformed"
 
 
 class UnknownTenant(ResolutionError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from tenantkit.core.tenant import Tenant
 
 if TYPE_CHECKING:
-    from tenantkit.resolution.model import Named
+    from tenantkit.resolution.model import Named, RequestView
     from tenantkit.tokens.keys import TokenKey
 
 __all__ = ["Clock", "Source", "TenantLookup", "TokenKeys"]
@@ -33,6 +33,10 @@ class TenantLookup(Protocol):
         """Return the tenant of an id as it stands in a token, or None; a malformed id is an unknown one."""
         ...
 
+    def by_domain(self, domain: str) -> Tenant | None:
+        """Return the tenant whose own domain it is known to be, or None."""
+        ...
+
 
 class Source(Protocol):
     """
@@ -43,7 +47,7 @@ class Source(Protocol):
 
     authenticated: bool
 
-    def read(self, host: str | None, claims: Mapping[str, Any]) -> "Named | None":
+    def read(self, request: "RequestView", claims: Mapping[str, Any]) -> "Named | None":
         """Return what the place says, or None."""
         ...
 

@@ -12,7 +12,18 @@ from tenantkit.exceptions import PermissionDenied, QuotaExceeded, RowNotFound
 from tenantkit.protocols import Clock, Source
 from tenantkit.quotas import Plan, Plans
 from tenantkit.rbac import Matrix
-from tenantkit.resolution import Agreement, Host, Named, TokenClaim, agree
+from tenantkit.resolution import (
+    Agreement,
+    CustomDomain,
+    Host,
+    Named,
+    PathPrefix,
+    Precedence,
+    RequestView,
+    TokenClaim,
+    agree,
+    first,
+)
 
 assert_type(__version__, str)
 assert_type(new_id(), UUID)
@@ -78,14 +89,19 @@ class Proxy:
 
     authenticated = True
 
-    def read(self, host: str | None, claims: object) -> Named | None:
+    def read(self, request: RequestView, claims: object) -> Named | None:
         """Return what the proxy says."""
-        return Named("slug", host, "proxy", authenticated=True) if host and claims else None
+        told = request.header("x-tenant")
+        return Named("slug", told, "proxy", authenticated=True) if told and claims else None
 
 
 clock: Clock = Noon()
 source: Source = Proxy()
 assert_type(agree(TokenClaim("org"), Host("{tenant}.example.com"), source), Agreement)
+assert_type(
+    first(agree(TokenClaim("org"), source), PathPrefix("/t/{tenant}"), CustomDomain("example.com")),
+    Precedence,
+)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tenantkit.exceptions import (
     TokenInvalid,
     UnknownTenant,
 )
-from tenantkit.resolution import Host, Named, TokenClaim, agree
+from tenantkit.resolution import Host, Named, RequestView, TokenClaim, agree
 
 UA, HA = Tenant(1, "ua"), Tenant(2, "ha")
 BOTH = agree(TokenClaim("org"), Host("{tenant}.localhost"))
@@ -40,7 +40,7 @@ def lookup(*tenants):
 
 def settled(host, claims, directory=None):
     """Return the tenant that a request's host and claims settle on."""
-    return BOTH.settle(BOTH.read(host, claims), directory or lookup(UA, HA))
+    return BOTH.settle(BOTH.read(RequestView(host=host), claims), directory or lookup(UA, HA))
 
 
 @pytest.mark.parametrize("sources", [(), (Host("{tenant}.x"),), (Host("{tenant}.x"), Host("{tenant}.y"))])
@@ -73,34 +73,34 @@ def test_the_order_of_sources_does_not_matter():
     """Which source is asked first makes no difference to the refusal."""
     turned = agree(Host("{tenant}.localhost"), TokenClaim("org"))
     with pytest.raises(SourcesDisagree):
-        turned.settle(turned.read("ha.localhost", GOOD), lookup(UA, HA))
+        turned.settle(turned.read(RequestView(host="ha.localhost"), GOOD), lookup(UA, HA))
 
 
 @pytest.mark.parametrize("host", ["ua.localhost", "ha.localhost", "none.localhost", "localhost", None])
 def test_a_host_alone_is_nobody(host):
     """Without a token a request is not authenticated, whether or not its host names a tenant."""
     with pytest.raises(NotAuthenticated, match="Authorization: Bearer"):
-        BOTH.read(host, {})
+        BOTH.read(RequestView(host=host), {})
 
 
 def test_a_token_without_a_tenant_is_told_so():
     """A good token that names no tenant is a problem of the tenant and not of the token."""
     for host in ("localhost", "ua.localhost"):
         with pytest.raises(TenantRequired, match=r"TokenClaim\('org'\), Host\('{tenant}.localhost'\)"):
-            BOTH.read(host, {"sub": "ann"})
+            BOTH.read(RequestView(host=host), {"sub": "ann"})
 
 
 @pytest.mark.parametrize("claim", [1, True, ["1"], {"id": "1"}, "", 1.0, 0, False], ids=repr)
 def test_a_claim_of_another_shape_is_refused(claim):
     """The claim is the text of an id; anything else makes the token invalid."""
     with pytest.raises(TokenInvalid, match="'org'"):
-        BOTH.read(None, {"sub": "ann", "org": claim})
+        BOTH.read(RequestView(), {"sub": "ann", "org": claim})
 
 
 def test_a_malformed_host_is_refused_with_a_good_token():
     """A token does not make a malformed host good."""
     with pytest.raises(HostMalformed):
-        BOTH.read("evil.com:80@ua.localhost", GOOD)
+        BOTH.read(RequestView(host="evil.com:80@ua.localhost"), GOOD)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_a_source_may_be_anybodys():
         authenticated=True, read=lambda _host, _claims: Named("slug", "ha", "proxy", authenticated=True)
     )
     found = agree(proxy)
-    assert HA == found.settle(found.read(None, {}), lookup(UA, HA))
+    assert HA == found.settle(found.read(RequestView(), {}), lookup(UA, HA))

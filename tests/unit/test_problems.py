@@ -59,6 +59,7 @@ def test_who_is_told_more():
         "AddressRefused",
         "AlreadyTaken",
         "SecondFactorRequired",
+        "SourceMalformed",
         "UnderMaintenance",
         "InvalidValue",
         "LastOwner",

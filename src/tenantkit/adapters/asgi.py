@@ -273,14 +273,15 @@ def _route(scope: Mapping[str, Any]) -> str | None:
 
 
 def _head(scope: Mapping[str, Any]) -> RequestHead:
-    """Return what is read of a request; the last of equal headers wins, but doubled credentials are none."""
+    """Return what is read of a request; equal headers are joined, and doubled credentials are none."""
     found: dict[str, str] = {}
     for raw_name, raw_value in scope.get("headers", ()):
         name = raw_name.decode("latin-1").lower()
-        if name in ("authorization", "host") and name in found:
-            found[name] = ""
+        value = raw_value.decode("latin-1")
+        if name not in found:
+            found[name] = value
         else:
-            found[name] = raw_value.decode("latin-1")
+            found[name] = "" if name in ("authorization", "host") else f"{found[name]}, {value}"
     client = scope.get("client")
     return RequestHead(
         method=scope.get("method", "websocket"),
@@ -290,4 +291,6 @@ def _head(scope: Mapping[str, Any]) -> RequestHead:
         request_id=found.get("x-request-id"),
         client=client[0] if client else None,
         user_agent=found.get("user-agent"),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        header=found.get,
     )

@@ -8,6 +8,7 @@ costs statements in a thread.
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from tenantkit.core.telemetry import counter, histogram, tag_span
 from tenantkit.core.texts import storable
 from tenantkit.exceptions import HostMalformed, NotAuthenticated, TenantKitError
 from tenantkit.kit import RequestCredentials, TenantKit
+from tenantkit.resolution import RequestView, client_of
 
 __all__ = ["Exchange", "RequestHead"]
 
@@ -30,6 +32,10 @@ _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 _BEARER: Final = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _REFUSED: Final = 400
 _FAILED: Final = 500
+
+
+def _no_header(_name: str) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,10 @@ class RequestHead:
         host: the Host header; the empty text where there are several.
         authorization: the Authorization header; the empty text where there are several.
         request_id: the X-Request-Id header.
-        client: the address of the client.
+        client: the address that the server was called from: the client's, or that of the last proxy.
         user_agent: the User-Agent header.
+        query: the query string, as the client spelled it.
+        header: returns any other header by its name in lower case; equal ones are joined by a comma.
 
     .. versionadded:: 0.1
     """
@@ -56,6 +64,8 @@ class RequestHead:
     request_id: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    query: str = ""
+    header: Callable[[str], str | None] = _no_header
 
 
 class Exchange:
@@ -209,11 +219,15 @@ class Exchange:
             raise NotAuthenticated("The Authorization header is not `Bearer <token>`.")
         if bearer is None and self._kind == "optional":
             return None
-        return RequestCredentials(host=head.host, token=bearer[1] if bearer else None, facts=self._facts)
+        view = RequestView(head.host, head.path, head.query, head.header, head.client)
+        return RequestCredentials(head.host, bearer[1] if bearer else None, self._facts, view)
 
     @property
     def _facts(self) -> RequestFacts:
         agent = self._head.user_agent
+        client, hops = self._head.client, self.kit.settings.trusted_hops
+        if hops:
+            client = client_of(client, self._head.header("x-forwarded-for"), hops)
         return RequestFacts(
-            request_id=self.request_id, client=self._head.client, user_agent=agent[:300] if agent else None
+            request_id=self.request_id, client=client, user_agent=agent[:300] if agent else None
         )

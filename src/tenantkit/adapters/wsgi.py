@@ -291,4 +291,6 @@ def _head(environ: Environ) -> RequestHead:
         request_id=environ.get("HTTP_X_REQUEST_ID"),
         client=environ.get("REMOTE_ADDR"),
         user_agent=environ.get("HTTP_USER_AGENT"),
+        query=environ.get("QUERY_STRING", ""),
+        header=lambda name: environ.get(f"HTTP_{name.upper().replace('-', '_')}"),
     )

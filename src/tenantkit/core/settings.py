@@ -53,6 +53,8 @@ class Settings(BaseSettings):
         sealing_keys: Fernet keys for the secrets in tenants' settings; the first seals, all open. As a variable of the
             environment it is a JSON list.
         strict_slugs: whether a tenant's slug has to be the one that is made of its name.
+        trusted_hops: how many proxies of your own stand before the server, each of which adds to ``X-Forwarded-For``.
+            0 believes the address that the server was called from.
         unscoped_sessions: whether ``unscoped_session`` may be used at all.
         policies: whether the tables have row level security (PostgreSQL): each transaction then tells the database
             its scope, in one statement.
@@ -92,6 +94,7 @@ class Settings(BaseSettings):
     reserved_slugs: tuple[str, ...] = ("www", "api")
     sealing_keys: tuple[SecretStr, ...] = ()
     strict_slugs: bool = False
+    trusted_hops: int = Field(default=0, ge=0, le=10)
     unscoped_sessions: bool = True
     policies: bool = False
 

@@ -1,11 +1,11 @@
 """Who are the tenants and their people?"""
 
 from tenantkit.directory.cache import CachedLookup, DirectoryCache, NotCached
-from tenantkit.directory.domains import Domains, normalize_domain
+from tenantkit.directory.domains import Domains
 from tenantkit.directory.invitations import Invitations
 from tenantkit.directory.model import Domain, Invitation, Membership, NewInvitation, Page, Workspace
 from tenantkit.directory.networks import check_networks, is_admitted, read_address
-from tenantkit.directory.rules import TRANSITIONS, slug_candidates, slugify
+from tenantkit.directory.rules import TRANSITIONS, normalize_domain, slug_candidates, slugify
 from tenantkit.directory.settings import TenantSettings
 from tenantkit.directory.store import Directory
 from tenantkit.directory.tables import DirectoryTables

@@ -142,6 +142,10 @@ class CachedLookup:
         """Return the tenant of an id in text form, or None."""
         return self.find(("id", tenant_id), lambda session: self._directory.by_id(session, tenant_id))
 
+    def by_domain(self, domain: str) -> Tenant | None:
+        """Return the tenant whose own domain it is known to be, or None."""
+        return self.find(("domain", domain), lambda session: self._directory.by_domain(session, domain))
+
     def membership(self, tenant: Tenant, user_id: str) -> Membership | None:
         """Return the active membership of a user, or None."""
         key = ("member", tenant.id, user_id)

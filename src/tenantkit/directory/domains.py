@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Collection, Iterable
-from ipaddress import ip_address
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -10,36 +9,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
-from tenantkit.core.tenant import Tenant, is_slug
-from tenantkit.directory import statements
+from tenantkit.core.tenant import Tenant
 from tenantkit.directory.model import Domain
+from tenantkit.directory.rules import normalize_domain
 from tenantkit.directory.store import Directory
 from tenantkit.exceptions import AlreadyTaken, InvalidValue
 from tenantkit.protocols import Clock
 
-__all__ = ["Domains", "normalize_domain"]
+__all__ = ["Domains"]
 
-_MAX_LENGTH: Final = 253  # RFC 1035, 2.3.4
 _CHALLENGE_BYTES: Final = 24
-
-
-def normalize_domain(text: str) -> str:
-    """
-    Return a domain as the DNS has it: in lower case, in ASCII, without a dot at the end.
-
-    Raises:
-        InvalidValue: it is no domain name with two labels at least, or it is an address.
-
-    .. versionadded:: 0.1
-    """
-    try:
-        name = text.strip().rstrip(".").lower().encode("idna").decode()
-    except UnicodeError:
-        name = ""
-    labels = name.split(".")
-    if len(labels) < 2 or len(name) > _MAX_LENGTH or not all(map(is_slug, labels)) or _is_address(name):  # noqa: PLR2004
-        raise InvalidValue("This is no domain name, such as app.example.com.", field="domain")
-    return name
 
 
 class Domains:
@@ -154,14 +133,8 @@ class Domains:
         return [_domain_from(row) for row in session.execute(query)]
 
     def by_domain(self, session: Session, domain: str) -> Tenant | None:
-        """Return the tenant whose domain it is known to be, or None. Costs one statement; needs an unscoped session."""
-        try:
-            name = normalize_domain(domain)
-        except InvalidValue:
-            return None
-        query = statements.tenants(self._directory.tables).join(self._table)
-        row = session.execute(query.where(self._table.c.verified_name == name)).one_or_none()
-        return statements.tenant_from(row) if row else None
+        """Return the tenant whose domain it is known to be, or None. Costs one statement."""
+        return self._directory.by_domain(session, domain)
 
     def _one(self, session: Session, tenant: Tenant, domain: str) -> Domain:
         name = normalize_domain(domain)
@@ -172,14 +145,6 @@ class Domains:
 
     def _of(self, tenant: Tenant, name: str) -> tuple[Any, Any]:
         return self._table.c.tenant_id == tenant.id, self._table.c.name == name
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _taken(name: str) -> AlreadyTaken:

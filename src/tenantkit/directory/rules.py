@@ -3,12 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from typing import Final
 
-from tenantkit.core.tenant import SLUG_MAX_LENGTH, Tenant, TenantStatus
-from tenantkit.exceptions import ConfigurationError, StatusRefused
+from tenantkit.core.tenant import SLUG_MAX_LENGTH, Tenant, TenantStatus, is_slug
+from tenantkit.exceptions import ConfigurationError, InvalidValue, StatusRefused
 
-__all__ = ["TRANSITIONS", "check_known", "check_transition", "slug_candidates", "slugify"]
+__all__ = ["TRANSITIONS", "check_known", "check_transition", "normalize_domain", "slug_candidates", "slugify"]
 
 TRANSITIONS: Final[Mapping[TenantStatus, frozenset[TenantStatus]]] = {
     "provisioning": frozenset({"active", "purging"}),
@@ -19,6 +20,7 @@ TRANSITIONS: Final[Mapping[TenantStatus, frozenset[TenantStatus]]] = {
     "purging": frozenset({"purged"}),
     "purged": frozenset(),
 }
+_MAX_DOMAIN: Final = 253  # RFC 1035, 2.3.4
 _TRIES: Final = 100
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 
@@ -77,3 +79,30 @@ def check_known(kind: str, names: Iterable[str], known: Collection[str]) -> None
     for name in names:
         if known and name not in known:
             raise ConfigurationError(f"There is no {kind} {name!r}; known are {', '.join(sorted(known))}.")
+
+
+def normalize_domain(text: str) -> str:
+    """
+    Return a domain as the DNS has it: in lower case, in ASCII, without a dot at the end.
+
+    Raises:
+        InvalidValue: it is no domain name with two labels at least, or it is an address.
+
+    .. versionadded:: 0.1
+    """
+    try:
+        name = text.strip().rstrip(".").lower().encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    labels = name.split(".")
+    if len(labels) < 2 or len(name) > _MAX_DOMAIN or not all(map(is_slug, labels)) or _is_address(name):  # noqa: PLR2004
+        raise InvalidValue("This is no domain name, such as app.example.com.", field="domain")
+    return name
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

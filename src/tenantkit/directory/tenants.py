@@ -15,7 +15,13 @@ from tenantkit.core.tenant import EntryRules, Tenant, TenantId, TenantStatus, ce
 from tenantkit.directory import statements
 from tenantkit.directory.model import Page
 from tenantkit.directory.networks import check_networks
-from tenantkit.directory.rules import check_known, check_transition, slug_candidates, slugify
+from tenantkit.directory.rules import (
+    check_known,
+    check_transition,
+    normalize_domain,
+    slug_candidates,
+    slugify,
+)
 from tenantkit.directory.tables import DirectoryTables
 from tenantkit.exceptions import AlreadyTaken, ConfigurationError, InvalidValue, StatusRefused, UnknownTenant
 from tenantkit.protocols import Clock
@@ -264,6 +270,21 @@ class Tenants:
         if key is None:
             return None
         query = statements.tenants(self.tables).where(self.tables.tenants.c.id == key)
+        row = session.execute(query).one_or_none()
+        return statements.tenant_from(row) if row else None
+
+    def by_domain(self, session: Session, domain: str) -> Tenant | None:
+        """
+        Return the tenant whose domain it is known to be, or None. Costs one statement; needs an unscoped session.
+
+        What is no domain is not looked up.
+        """
+        try:
+            name = normalize_domain(domain)
+        except InvalidValue:
+            return None
+        domains = self.tables.domains
+        query = statements.tenants(self.tables).join(domains).where(domains.c.verified_name == name)
         row = session.execute(query).one_or_none()
         return statements.tenant_from(row) if row else None
 

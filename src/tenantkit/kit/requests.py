@@ -26,7 +26,7 @@ from tenantkit.kit.scopes import Scopes
 from tenantkit.kit.trust import Trust
 from tenantkit.protocols import Clock
 from tenantkit.rbac import Matrix, Ownership
-from tenantkit.resolution import Agreement, Claim
+from tenantkit.resolution import Claim, Named, RequestView, Resolver
 from tenantkit.tokens import AccessToken, AccessTokens, ApiKey, TrustedIssuers, VerifiedTokens
 
 __all__ = ["RequestCredentials", "Requests"]
@@ -35,7 +35,7 @@ __all__ = ["RequestCredentials", "Requests"]
 @dataclass(frozen=True, slots=True)
 class RequestCredentials:
     """
-    What a request says of itself: its host, its bearer token, and facts worth remembering.
+    What a request says of itself: its host, its bearer token, facts worth remembering, and what sources see besides.
 
     .. versionadded:: 0.1
     """
@@ -43,6 +43,12 @@ class RequestCredentials:
     host: str | None
     token: str | None
     facts: RequestFacts
+    view: RequestView | None = None
+
+    @property
+    def seen(self) -> RequestView:
+        """What sources see of it; the host alone, if nothing else is given."""
+        return self.view or RequestView(host=self.host)
 
 
 class Requests(Scopes):
@@ -52,7 +58,7 @@ class Requests(Scopes):
     .. versionadded:: 0.1
     """
 
-    resolve: Agreement
+    resolve: Resolver
     roles: Matrix
     trust: Trust
     tokens: AccessTokens
@@ -109,7 +115,7 @@ class Requests(Scopes):
         self, request: RequestCredentials, found: AccessToken | ApiKey | None, lookup: CachedLookup
     ) -> Scope:
         claims = self._claims(found)
-        spoken = self.resolve.read(request.host, claims)
+        spoken = self._spoken(request.seen, found, claims)
         if found is None:
             raise _unknown()
         tenant = self.resolve.settle(spoken, lookup)
@@ -125,6 +131,14 @@ class Requests(Scopes):
             dimensions={name: value for name, value in read.items() if value is not None},
             limits=found.permissions if isinstance(found, ApiKey) else None,
         )
+
+    def _spoken(
+        self, request: RequestView, found: AccessToken | ApiKey | None, claims: Mapping[str, Any]
+    ) -> list[Named]:
+        if not isinstance(found, ApiKey):
+            return self.resolve.read(request, claims)
+        own = Named("id", str(found.tenant_id), "API key", authenticated=True)
+        return [own, *self.resolve.speak(request, claims)]
 
     def _member(
         self, found: AccessToken | ApiKey, tenant: Tenant, lookup: CachedLookup
@@ -207,9 +221,7 @@ class Requests(Scopes):
         return key
 
     def _claims(self, found: AccessToken | ApiKey | None) -> Mapping[str, Any]:
-        if isinstance(found, ApiKey):  # it names its tenant as a token would
-            return {self.tokens.tenant_claim: str(found.tenant_id)}
-        return {} if found is None else found.claims
+        return found.claims if isinstance(found, AccessToken) else {}
 
     def _is_revoked(self, token: AccessToken) -> bool:
         return self.logins.revoked(token) or (

@@ -45,7 +45,7 @@ from tenantkit.kit.trust import Trust, keys_of
 from tenantkit.protocols import Clock
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
-from tenantkit.resolution import Agreement, Claim
+from tenantkit.resolution import Claim, Resolver
 from tenantkit.sql.sqlite import prepare_sqlite
 from tenantkit.sql.types import tenant_id_type
 from tenantkit.tokens import (
@@ -96,7 +96,7 @@ class TenantKit(Requests):
         settings: Settings,
         *,
         metadata: MetaData | Sequence[MetaData],
-        resolve: Agreement,
+        resolve: Resolver,
         roles: Matrix | None = None,
         plans: Plans | None = None,
         clock: Clock | None = None,

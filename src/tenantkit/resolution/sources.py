@@ -1,22 +1,29 @@
 """The places of a request that can name a tenant. Reads; looks nothing up."""
 
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from tenantkit.core.tenant import is_slug
-from tenantkit.exceptions import ConfigurationError, HostMalformed, TokenInvalid
-from tenantkit.resolution.model import Named
+from tenantkit.exceptions import ConfigurationError, HostMalformed, SourceMalformed, TokenInvalid
+from tenantkit.resolution.model import Named, RequestView
 
-__all__ = ["Claim", "Host", "TokenClaim"]
+__all__ = ["Claim", "CustomDomain", "Default", "Header", "Host", "PathPrefix", "QueryParam", "TokenClaim"]
 
 _MAX_HOST: Final = 253  # RFC 1035, 2.3.4
 _HOST: Final = re.compile(r"([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?\Z", re.IGNORECASE | re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z")
 _MAX_PORT: Final = 65_535
 _PLACE: Final = "{tenant}"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")  # RFC 9110, 5.6.2
+_TAKEN: Final = frozenset({"authorization", "cookie", "host"})
+_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_MAX_FIELDS: Final = 100
 
 
 class TokenClaim:
@@ -24,20 +31,21 @@ class TokenClaim:
     The claim of a verified access token: an authenticated source.
 
     Args:
-        claim: the name of the claim, which holds the tenant's id as text.
+        claim: the name of the claim, which holds the tenant's id as text, or its slug.
+        by: which of the two.
 
     .. versionadded:: 0.1
     """
 
     authenticated = True
 
-    def __init__(self, claim: str) -> None:
-        self.claim = claim
+    def __init__(self, claim: str, *, by: Literal["id", "slug"] = "id") -> None:
+        self.claim, self.by = claim, by
 
     def __repr__(self) -> str:
         return f"TokenClaim({self.claim!r})"
 
-    def read(self, host: str | None, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002 - one shape for all
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002 - one shape for all
         """Return what the claim names, or None where the token has no such claim."""
         value = claims.get(self.claim)
         if value is None:
@@ -46,7 +54,7 @@ class TokenClaim:
             raise TokenInvalid(
                 f"The claim {self.claim!r} is {type(value).__name__}, not the text of a tenant id."
             )
-        return Named("id", value, f"token claim {self.claim!r}", authenticated=True)
+        return Named(self.by, value, f"token claim {self.claim!r}", authenticated=True)
 
 
 class Claim:
@@ -118,19 +126,17 @@ class Host:
     def __repr__(self) -> str:
         return f"Host({self.pattern!r})"
 
-    def read(self, host: str | None, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
         """
         Return what the host names, or None where it is another host.
 
         Raises:
             HostMalformed: the header is no host and port.
         """
-        if not host:
+        name = _host_of(request)
+        if name is None:
             return None
-        match = _HOST.match(host) if len(host) <= _MAX_HOST + 6 else None
-        if match is None or len(match[1]) > _MAX_HOST or int(match[2] or 0) > _MAX_PORT:
-            raise HostMalformed("The Host header is not a host name with an optional port.")
-        labels, pattern = match[1].lower().split("."), self.pattern.split(".")
+        labels, pattern = name.split("."), self.pattern.split(".")
         if len(labels) != len(pattern):
             return None
         if any(wanted not in (_PLACE, label) for label, wanted in zip(labels, pattern, strict=True)):
@@ -139,3 +145,230 @@ class Host:
         if slug in self.reserved or not is_slug(slug):
             return None
         return Named("slug", slug, "host", authenticated=False)
+
+
+class CustomDomain:
+    """
+    The host name, where it is a domain that a tenant brought: a source that the client chooses.
+
+    Args:
+        own: the application's own domains. Neither they nor what is below them is a tenant's.
+
+    Raises:
+        ConfigurationError: no own domain is given.
+
+    .. versionadded:: 0.1
+    """
+
+    authenticated = False
+
+    def __init__(self, *own: str) -> None:
+        if not own or not all(own):
+            raise ConfigurationError(
+                "CustomDomain() needs to know the application's own domains, as in CustomDomain('example.com'): every "
+                "other host is looked up."
+            )
+        self.own = tuple(domain.lower() for domain in own)
+
+    def __repr__(self) -> str:
+        return f"CustomDomain({', '.join(map(repr, self.own))})"
+
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+        """
+        Return what the host names, or None where it is the application's own, or no domain.
+
+        Raises:
+            HostMalformed: the header is no host and port.
+        """
+        name = _host_of(request)
+        if (
+            name is None or "." not in name or name.rpartition(".")[2].isdigit()
+        ):  # an address, or a machine's name
+            return None
+        if any(name == own or name.endswith(f".{own}") for own in self.own):
+            return None
+        return Named("domain", name, "host", authenticated=False)
+
+
+class PathPrefix:
+    """
+    A part of the path: a source that the client chooses.
+
+    Args:
+        pattern: the beginning of the path with ``{tenant}`` in place of one part, for example ``"/t/{tenant}"``.
+
+    Raises:
+        ConfigurationError: the pattern has not exactly one ``{tenant}`` that is a whole part.
+
+    .. versionadded:: 0.1
+    """
+
+    authenticated = False
+
+    def __init__(self, pattern: str) -> None:
+        parts = pattern.split("/")
+        if (
+            parts[0] != ""
+            or parts.count(_PLACE) != 1
+            or "" in parts[1:]
+            or "{" in pattern.replace(_PLACE, "")
+        ):
+            raise ConfigurationError(
+                f"PathPrefix({pattern!r}) begins with '/' and has {_PLACE} as one whole part, as in "
+                f"PathPrefix('/t/{_PLACE}')."
+            )
+        self.pattern = pattern
+
+    def __repr__(self) -> str:
+        return f"PathPrefix({self.pattern!r})"
+
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+        """Return what the path names, or None where it begins otherwise, or what stands there is no slug."""
+        pattern, parts = self.pattern.split("/"), request.path.split("/")
+        if len(parts) < len(pattern):
+            return None
+        if any(wanted not in (_PLACE, part) for part, wanted in zip(parts, pattern, strict=False)):
+            return None
+        slug = parts[pattern.index(_PLACE)]
+        return Named("slug", slug, "path", authenticated=False) if is_slug(slug) else None
+
+
+class Header:
+    """
+    A header of one's own: a source that the client chooses, unless a proxy of one's own writes it.
+
+    Args:
+        name: the name of the header.
+        by: whether it holds the slug or the id.
+        trusted: addresses and networks (CIDR) of the proxies that write it. From elsewhere it is not read then, and
+            from there it is an authenticated source.
+
+    Raises:
+        ConfigurationError: the name is no header's, or a network is none.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, name: str, *, by: Literal["slug", "id"] = "slug", trusted: Iterable[str] = ()) -> None:
+        if not _TOKEN.match(name) or name.lower() in _TAKEN:
+            raise ConfigurationError(f"{name!r} is not the name of a header that could name a tenant.")
+        try:
+            self.trusted = tuple(ip_network(one) for one in trusted)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Header({name!r}, trusted=...) needs addresses or networks: {error}."
+            ) from None
+        self.name, self.by = name, by
+        self.authenticated = bool(self.trusted)
+
+    def __repr__(self) -> str:
+        return f"Header({self.name!r})"
+
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+        """
+        Return what the header names, or None where there is none, or it does not count.
+
+        Raises:
+            SourceMalformed: it holds no slug or id, or there are several.
+        """
+        if self.trusted and not _is_in(request.peer, self.trusted):
+            return None
+        value = request.header(self.name.lower())
+        if value is None:
+            return None
+        return _named(value, self.by, f"header {self.name}", authenticated=self.authenticated)
+
+
+class QueryParam:
+    """
+    A parameter of the query: a source that the client chooses, and that stands in logs and links.
+
+    Args:
+        name: the name of the parameter.
+        by: whether it holds the slug or the id.
+
+    .. versionadded:: 0.1
+    """
+
+    authenticated = False
+
+    def __init__(self, name: str, *, by: Literal["slug", "id"] = "slug") -> None:
+        self.name, self.by = name, by
+
+    def __repr__(self) -> str:
+        return f"QueryParam({self.name!r})"
+
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+        """
+        Return what the parameter names, or None where there is none.
+
+        Raises:
+            SourceMalformed: it holds no slug or id, there are several, or the query is none.
+        """
+        if not request.query:
+            return None
+        try:
+            pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            raise SourceMalformed("The query string cannot be read, or has too many parameters.") from None
+        values = [value for name, value in pairs if name == self.name]
+        if not values:
+            return None
+        value = values[0] if len(values) == 1 else ""
+        return _named(value, self.by, f"query parameter {self.name!r}", authenticated=False)
+
+
+class Default:
+    """
+    One tenant for whatever nobody else names: for development, where there are no hosts and tokens yet.
+
+    Args:
+        slug: the tenant's slug.
+
+    .. versionadded:: 0.1
+    """
+
+    authenticated = False
+
+    def __init__(self, slug: str) -> None:
+        if not is_slug(slug):
+            raise ConfigurationError(f"Default({slug!r}) needs the slug of a tenant.")
+        warnings.warn(
+            f"Default({slug!r}) takes requests that name no tenant for {slug!r}'s. Leave it out in production.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        self.slug = slug
+
+    def __repr__(self) -> str:
+        return f"Default({self.slug!r})"
+
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+        """Return the default."""
+        return Named("slug", self.slug, "default", authenticated=False)
+
+
+def _host_of(request: RequestView) -> str | None:
+    """Return the host name of a request in lower case, or None where there is none."""
+    host = request.host
+    if not host:
+        return None
+    match = _HOST.match(host) if len(host) <= _MAX_HOST + 6 else None
+    if match is None or len(match[1]) > _MAX_HOST or int(match[2] or 0) > _MAX_PORT:
+        raise HostMalformed("The Host header is not a host name with an optional port.")
+    return match[1].lower()
+
+
+def _named(value: str, by: Literal["slug", "id"], source: str, *, authenticated: bool) -> Named:
+    is_good = is_slug(value) if by == "slug" else bool(_ID.match(value))
+    if not is_good:
+        raise SourceMalformed(f"The {source} holds no {by} of a tenant, or is there several times.")
+    return Named(by, value, source, authenticated=authenticated)
+
+
+def _is_in(peer: str | None, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    try:
+        address = ip_address(peer or "")
+    except ValueError:
+        return False
+    return any(address.version == network.version and address in network for network in networks)

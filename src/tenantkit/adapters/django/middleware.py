@@ -169,4 +169,6 @@ def _head(request: HttpRequest) -> RequestHead:
         request_id=meta.get("HTTP_X_REQUEST_ID"),
         client=meta.get("REMOTE_ADDR"),
         user_agent=meta.get("HTTP_USER_AGENT"),
+        query=meta.get("QUERY_STRING", ""),
+        header=request.headers.get,
     )
