@@ -18,6 +18,7 @@ from tenantkit.exceptions import (
     TokenInvalid,
 )
 from tenantkit.kit import RequestCredentials
+from tenantkit.resolution import Host, TokenClaim, agree, first
 from tests.integration.office import make_kit, settled, sign_up
 from tests.unit.clocks import FixedClock
 
@@ -103,6 +104,21 @@ def test_a_key_opens_no_other_door(kit, acme):
         identify(kit, made.text, "bolt.localhost")
     with pytest.raises(ForeignCredentials):
         kit.authenticate(RequestCredentials(None, made.text, RequestFacts()))
+
+
+@pytest.mark.parametrize(
+    "resolve",
+    [first(Host("{tenant}.localhost")), agree(TokenClaim("other"), Host("{tenant}.localhost"))],
+    ids=repr,
+)
+def test_a_key_speaks_whatever_else_does(kit, acme, resolve):
+    """Its tenant need not be named by anything else, and nothing else may name another."""
+    sign_up(kit, "bolt")
+    made, kit.resolve = make_key(kit, acme), resolve
+    for host in (None, "acme.localhost"):
+        assert acme == identify(kit, made.text, host).tenant
+    with pytest.raises(SourcesDisagree):
+        identify(kit, made.text, "bolt.localhost")
 
 
 def test_a_key_of_a_suspended_tenant(kit, acme):

@@ -299,6 +299,28 @@ def test_an_agreement_that_does_not_hold_lets_the_next_one_speak():
     assert HA == settled(resolver, seen({"x-tenant": "ha"}, host="ua.localhost"), {"sub": "ann"})
 
 
+@pytest.mark.parametrize(
+    "resolver",
+    [
+        agree(TokenClaim("org"), Host("{tenant}.localhost")),
+        first(TokenClaim("org"), Host("{tenant}.localhost")),
+        first(agree(TokenClaim("org"), Host("{tenant}.localhost")), Header("X-Tenant")),
+    ],
+    ids=["agree", "first", "both"],
+)
+def test_where_somebody_vouches_everything_that_speaks_counts(resolver):
+    """An API key names its tenant; a host that names another one contradicts it, though it is nobody by itself."""
+    assert ["ha"] == [named.value for named in resolver.speak(seen(host="ha.localhost"), {}, vouched=True)]
+    assert [] == resolver.speak(seen(), {}, vouched=True)
+
+
+def test_a_default_contradicts_nobody():
+    """It stands in for whom nobody named, and an API key names its tenant."""
+    with pytest.warns(RuntimeWarning, match="Leave it out"):
+        resolver = first(TokenClaim("org"), Default("ha"))
+    assert [] == resolver.speak(seen(), {}, vouched=True)
+
+
 def test_a_default_warns():
     """It is for development, and says so; it speaks for whom nobody else does."""
     with pytest.warns(RuntimeWarning, match="Leave it out"):

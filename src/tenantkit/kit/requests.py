@@ -138,7 +138,7 @@ class Requests(Scopes):
         if not isinstance(found, ApiKey):
             return self.resolve.read(request, claims)
         own = Named("id", str(found.tenant_id), "API key", authenticated=True)
-        return [own, *self.resolve.speak(request, claims)]
+        return [own, *self.resolve.speak(request, claims, vouched=True)]
 
     def _member(
         self, found: AccessToken | ApiKey, tenant: Tenant, lookup: CachedLookup

@@ -14,6 +14,7 @@ from tenantkit.exceptions import (
 )
 from tenantkit.protocols import Source, TenantLookup
 from tenantkit.resolution.model import Named, RequestView
+from tenantkit.resolution.sources import Default
 
 __all__ = ["Agreement", "Precedence", "Resolver", "agree", "first"]
 
@@ -41,9 +42,15 @@ class Resolver(ABC):
         return tuple(found)
 
     @abstractmethod
-    def speak(self, request: RequestView, claims: Mapping[str, Any]) -> list[Named]:
+    def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
         """
         Return what the sources that count say, nothing where none does.
+
+        Args:
+            request: the request.
+            claims: what its token says.
+            vouched: whether somebody else names the tenant who can be trusted, such as an API key: then every source
+                that speaks counts, so that it can contradict.
 
         Raises:
             ResolutionError: what a source reads is malformed.
@@ -107,10 +114,10 @@ class Agreement(Resolver):
             )
         super().__init__(parts)
 
-    def speak(self, request: RequestView, claims: Mapping[str, Any]) -> list[Named]:
-        """Return what all sources say that speak, if one of them is authenticated."""
-        spoken = [named for part in self.parts for named in _spoken(part, request, claims)]
-        return spoken if any(named.authenticated for named in spoken) else []
+    def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
+        """Return what all sources say that speak, if one of them is authenticated, or somebody else vouches."""
+        spoken = [named for part in self.parts for named in _spoken(part, request, claims, vouched=vouched)]
+        return spoken if vouched or any(named.authenticated for named in spoken) else []
 
 
 class Precedence(Resolver):
@@ -120,10 +127,12 @@ class Precedence(Resolver):
     .. versionadded:: 0.1
     """
 
-    def speak(self, request: RequestView, claims: Mapping[str, Any]) -> list[Named]:
+    def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
         """Return what the first source says that speaks; those behind it are not asked."""
         for part in self.parts:
-            spoken = _spoken(part, request, claims)
+            if vouched and isinstance(part, Default):
+                continue  # it stands in for whom nobody named
+            spoken = _spoken(part, request, claims, vouched=vouched)
             if spoken:
                 return spoken
         return []
@@ -163,9 +172,11 @@ def _sources_of(part: Source | Resolver) -> tuple[Source, ...]:
     return part.sources if isinstance(part, Resolver) else (part,)
 
 
-def _spoken(part: Source | Resolver, request: RequestView, claims: Mapping[str, Any]) -> list[Named]:
+def _spoken(
+    part: Source | Resolver, request: RequestView, claims: Mapping[str, Any], *, vouched: bool
+) -> list[Named]:
     if isinstance(part, Resolver):
-        return part.speak(request, claims)
+        return part.speak(request, claims, vouched=vouched)
     named = part.read(request, claims)
     return [] if named is None else [named]
 
