@@ -70,7 +70,11 @@ def serve_wsgi(app: Any, *, threads: int = 8) -> Iterator[int]:
         raise DependencyMissing("serve_wsgi() needs waitress: pip install waitress.") from error
     served: dict[int, Any] = {}
     left: dict[int, Any] = {}
-    server: Any = create_server(app, map=served, host="127.0.0.1", port=0, threads=threads)
+    address = {"host": "127.0.0.1", "port": 0}
+    # proxies' headers arrive as other servers let them; waitress would take them away
+    server: Any = create_server(
+        app, map=served, threads=threads, clear_untrusted_proxy_headers=False, **address
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tenantkit.core.scope import Scope
+from tenantkit.resolution import Header, QueryParam, first
 from tenantkit.testing.contracts.world import World
 from tenantkit.tokens import TokenPair
 
@@ -102,6 +104,46 @@ class WhosePromises:
         finally:
             event.remove(engine, "before_cursor_execute", note)
         assert [] == asked
+
+    @pytest.mark.parametrize("place", ["header", "query"])
+    def test_other_places_that_name_a_tenant(
+        self, world: World, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A header and a parameter of the query are read as they are; two of them, or nonsense, are a 400."""
+        kit = world.office.serving_kit
+        monkeypatch.setattr(kit, "resolve", first(Header("X-Tenant"), QueryParam("tenant")))
+        token = ("Authorization", f"Bearer {world.kit.tokens.issue('writer')}")
+
+        def ask(*slugs: str) -> Any:
+            if place == "header":
+                return world.bare("GET", "/whoami", [token, *(("X-Tenant", slug) for slug in slugs)])
+            return world.bare("GET", "/whoami?" + urlencode([("tenant", slug) for slug in slugs]), [token])
+
+        for tenant in (world.acme, world.bolt):
+            assert tenant.slug == ask(tenant.slug).json["tenant"]
+        assert 404 == ask("nobody").status
+        for slugs in (
+            (world.acme.slug, world.bolt.slug),
+            (world.acme.slug, world.acme.slug),
+            ("A B",),
+            ("",),
+        ):
+            assert (400, "malformed-source") == ((answer := ask(*slugs)).status, answer.problem)
+        assert (400, "tenant-required") == ((answer := ask()).status, answer.problem)
+
+    def test_the_address_behind_proxies(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What so many proxies added counts, and not what a client wrote before it; too little is no address."""
+        kit = world.office.serving_kit
+        behind = kit.settings.model_copy(update={"trusted_hops": 2})
+        monkeypatch.setattr(kit, "settings", behind)
+        for forwarded, client in (
+            (["1.1.1.1, 203.0.113.9, 10.0.0.1"], "203.0.113.9"),
+            (["1.1.1.1", "203.0.113.9", "10.0.0.1"], "203.0.113.9"),
+            (["203.0.113.9"], None),
+            ([], None),
+        ):
+            headers = [*world.headers(), *(("X-Forwarded-For", one) for one in forwarded)]
+            assert client == world.bare("GET", "/whoami", headers).json["client"]
 
     def test_a_login_that_is_ended(self, world: World) -> None:
         """Its tokens are served, the next pair's as well, and refused from the request after it is ended."""
