@@ -126,7 +126,8 @@ def test_an_answer_from_before_a_change_is_not_kept(directory, cache, ask):
 @pytest.mark.parametrize("ending", ["commit", "rollback", "close"])
 def test_it_is_emptied_when_the_transaction_ends(cache, ending):
     """However the transaction ends that changed the directory; a savepoint's end is none."""
-    with Session(create_engine("sqlite://")) as session:
+    engine = create_engine("sqlite://")
+    with Session(engine) as session:
         session.connection()
         cache.clear_after(session)
         with session.begin_nested():
@@ -134,6 +135,7 @@ def test_it_is_emptied_when_the_transaction_ends(cache, ending):
         assert 1 == len(cache)
         getattr(session, ending)()
         assert 0 == len(cache)
+    engine.dispose()
 
 
 def test_a_lifetime_of_nothing_remembers_nothing(directory, clock):
