@@ -90,6 +90,14 @@ def mutations(session: nox.Session) -> None:
     )
 
 
+@nox.session(default=False, requires=["wheel"])
+def fuzz(session: nox.Session) -> None:
+    """Send each parser of hostile input 200,000 inputs; `-- 1000000` sends more."""
+    install(session, "test")
+    examples = session.posargs[0] if session.posargs else "200000"
+    session.run("pytest", "-n", "2", "-m", "hostile", "tests", env={"TENANTKIT_TEST_EXAMPLES": examples})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format; `-- --fix` mends what can be mended."""

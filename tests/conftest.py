@@ -1,13 +1,22 @@
 """What several folders share: real databases with the tables of an office, and a kit on each."""
 
+import os
 from contextlib import ExitStack
 from functools import cache
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from tenantkit.isolation.local_settings import UNSCOPED
 from tests.integration import office
+
+# what `nox -s fuzz` sets: how often each property is tried, without a time for each try
+if examples := os.environ.get("TENANTKIT_TEST_EXAMPLES"):
+    settings.register_profile(
+        "fuzz", max_examples=int(examples), deadline=None, database=None, print_blob=True
+    )
+    settings.load_profile("fuzz")
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,7 @@ HOSTS = st.one_of(
 )
 
 
+@pytest.mark.hostile
 @given(HOSTS)
 def test_any_header_is_read_refused_or_passed_by(host):
     """Whatever a client sends as Host gives None, a valid slug, or HostMalformed, and nothing else."""
@@ -131,6 +132,7 @@ def test_any_header_is_read_refused_or_passed_by(host):
     assert named is None or (is_slug(named.value) and named.by == "slug" and not named.authenticated)
 
 
+@pytest.mark.hostile
 @given(HOSTS)
 def test_a_slug_is_what_the_host_says(host):
     """The slug is never made up: it is the first label of the header in lower case."""

@@ -95,6 +95,7 @@ def test_networks_are_accepted():
     check_networks(None)
 
 
+@pytest.mark.hostile
 @given(st.text() | st.ip_addresses().map(str) | st.from_regex(r"[0-9a-f:.%/]{0,45}"))
 @example("%")
 @example("1" * 5000)

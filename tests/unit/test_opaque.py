@@ -56,6 +56,7 @@ def test_another_form_is_no_token(change):
     assert digest_opaque("tkr", change(derive_opaque("tkr", b"s" * 32, "token"))) is None
 
 
+@pytest.mark.hostile
 @given(st.text(max_size=80) | st.builds("tkr_{}".format, st.text(max_size=60)))
 def test_whatever_a_stranger_writes_is_no_token(text):
     """Any text is read, and is none."""

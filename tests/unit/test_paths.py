@@ -80,6 +80,7 @@ def test_a_path_of_two_kinds(declared):
         Paths(**declared)
 
 
+@pytest.mark.hostile
 @given(st.text())
 def test_any_path_has_a_kind(path):
     """No path makes an error, and none is public that does not begin with a declared one."""

@@ -32,6 +32,7 @@ def test_a_slug_is_what_is_left_of_a_name(name, slug):
     assert slug == slugify(name)
 
 
+@pytest.mark.hostile
 @given(st.text())
 def test_of_any_name_a_slug_or_nothing(name):
     """Whatever a name is, its slug is one, or nothing is left; making it again changes nothing."""
@@ -40,6 +41,7 @@ def test_of_any_name_a_slug_or_nothing(name):
     assert slug == slugify(slug)
 
 
+@pytest.mark.hostile
 @given(st.text())
 def test_candidates_are_slugs_and_differ(name):
     """A hundred of them, each one a slug, no two alike."""

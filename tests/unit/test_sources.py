@@ -370,6 +370,7 @@ with warnings.catch_warnings():
 TEXTS = st.text(max_size=40) | st.from_regex(r"[a-z0-9.:/\[\]-]{0,30}")
 
 
+@pytest.mark.hostile
 @given(
     TEXTS,
     TEXTS | TEXTS.map("/t/{}".format),

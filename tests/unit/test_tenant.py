@@ -62,6 +62,7 @@ def test_a_huge_slug_is_not_repeated():
     assert len(caught.value.message) < 300
 
 
+@pytest.mark.hostile
 @given(st.text(max_size=80))
 def test_slugs_by_their_definition(text):
     """A text is a slug exactly if the definition, spelled out without a regular expression, says so."""

@@ -328,12 +328,14 @@ FORGED = st.one_of(
 )
 
 
+@pytest.mark.hostile
 @given(FORGED)
 def test_forged_tokens_are_invalid_and_nothing_else(token):
     """Whatever a stranger makes up raises TokenInvalid: no other error, no claims."""
     refused(token)
 
 
+@pytest.mark.hostile
 @given(HEADERS, JSON_OBJECTS)
 def test_signed_nonsense_is_verified_or_refused(header, claims):
     """Even an issuer that signs nonsense causes no error but TokenInvalid; what verifies has its times checked."""
@@ -345,6 +347,7 @@ def test_signed_nonsense_is_verified_or_refused(header, claims):
     assert found.valid_until > FixedClock().now().timestamp()
 
 
+@pytest.mark.hostile
 @given(
     st.one_of(
         FORGED,

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.isolation.doctor import examine
 from tenantkit.kit import TenantKit
+from tenantkit.kit.logins import pruned
 
 __all__ = ["add_member", "create_tables", "create_tenant", "diagnose", "issue_token", "prune_tokens"]
 
@@ -63,9 +65,13 @@ def issue_token(kit: TenantKit, slug: str, user_id: str) -> str:
 
 
 def prune_tokens(kit: TenantKit) -> str:
-    """Delete logins, share links and counters of attempts that are over."""
+    """Delete logins, share links, invitations and counters of attempts that are over."""
+    invitations = pruned(lambda: Session(kit.owner_engine), kit.invitations, 1000)
     logins, links, attempts = kit.logins.prune(), kit.share_links.prune(), kit.lockouts.prune()
-    return f"Deleted {logins} logins, {links} share links and {attempts} counters of attempts that are over."
+    return (
+        f"Deleted {logins} logins, {links} share links, {invitations} invitations and {attempts} counters of attempts "
+        "that are over."
+    )
 
 
 def diagnose(kit: TenantKit) -> Iterator[str]:

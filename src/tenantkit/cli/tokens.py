@@ -25,7 +25,7 @@ def prune(
         typer.Argument(metavar="MODULE:KIT", help="The TenantKit of your application, such as app.main:kit."),
     ],
 ) -> None:
-    """Delete logins, share links and counters of attempts that are over. Once a day is enough."""
+    """Delete logins, share links, invitations and counters of attempts that are over. Once a day is enough."""
     try:
         kit = kit_of(subject)
         if kit is None:

@@ -13,7 +13,7 @@ from tenantkit.core.tenant import Tenant
 from tenantkit.directory.model import Domain
 from tenantkit.directory.rules import normalize_domain
 from tenantkit.directory.store import Directory
-from tenantkit.exceptions import AlreadyTaken, InvalidValue
+from tenantkit.exceptions import AlreadyTaken, ConfigurationError, InvalidValue
 from tenantkit.protocols import Clock
 
 __all__ = ["Domains"]
@@ -34,7 +34,7 @@ class Domains:
         reserved: the application's own domains: neither they nor what is below them can be a tenant's.
 
     Raises:
-        InvalidValue: a reserved domain is none.
+        ConfigurationError: a reserved domain is none.
 
     .. versionadded:: 0.1
     """
@@ -42,7 +42,10 @@ class Domains:
     def __init__(self, directory: Directory, clock: Clock, *, reserved: Iterable[str] = ()) -> None:
         self._directory, self._clock = directory, clock
         self._table = directory.tables.domains
-        self._reserved = tuple(map(normalize_domain, reserved))
+        try:
+            self._reserved = tuple(map(normalize_domain, reserved))
+        except InvalidValue as error:
+            raise ConfigurationError(f"One of the reserved domains is none. {error.message}") from None
 
     def add(self, session: Session, tenant: Tenant, domain: str, *, actor: Actor | None = None) -> Domain:
         """

@@ -55,7 +55,7 @@ def make_commands(kit: TenantKit) -> AppGroup:
 
     @group.command("prune-tokens")
     def prune_tokens() -> None:
-        """Delete logins, links and counters that are over; once a day is enough."""
+        """Delete logins, links, invitations and counters that are over; once a day is enough."""
         click.echo(operations.prune_tokens(kit))
 
     @group.command("doctor")

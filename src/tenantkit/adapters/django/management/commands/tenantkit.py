@@ -37,7 +37,9 @@ class Command(BaseCommand):
         token = chosen.add_parser("issue-token", help="Print an access token, for trying by hand.")
         token.add_argument("slug")
         token.add_argument("user_id")
-        chosen.add_parser("prune-tokens", help="Delete logins, links and counters that are over.")
+        chosen.add_parser(
+            "prune-tokens", help="Delete logins, links, invitations and counters that are over."
+        )
         chosen.add_parser("doctor", help="Examine the database: does it hold by itself?")
         policies = chosen.add_parser(
             "policies", help="Write a migration with the row policies of all tables."
