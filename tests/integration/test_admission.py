@@ -1,5 +1,7 @@
 """Whether a request may enter a tenant, beside who sends it."""
 
+from dataclasses import replace
+
 import pytest
 
 from tenantkit.core.scope import RequestFacts
@@ -109,3 +111,16 @@ def test_without_rules_everybody_comes_in(database):
     for client in (OFFICE, None, "unknown"):
         assert tenant == come(kit, tenant, client=client).tenant
     kit.dispose()
+
+
+def test_permissions_beside_the_roles(kit):
+    """What a member has beside the roles counts in requests, as far as it is declared, and for nobody else."""
+    tenant = sign_up(kit, "acme")
+    with kit.unscoped_session(reason="grant", actor="test") as session:
+        kit.directory.change_member(session, tenant, "reader", permissions=["documents:write"])
+        session.commit()
+    scope = come(kit, tenant, user="reader")
+    assert ({"documents:write"}, {"reader"}) == (scope.permissions, scope.roles)
+    kit.roles.require(scope, "documents:write")
+    assert not kit.roles.allows(replace(scope, permissions=frozenset()), "documents:write")
+    assert not kit.roles.allows(replace(scope, limits=frozenset({"documents:read"})), "documents:write")

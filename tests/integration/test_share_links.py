@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tenantkit import Actor, current, new_id
 from tenantkit.core.opaque import make_opaque
 from tenantkit.core.scope import RequestFacts, current_or_none
-from tenantkit.exceptions import InvalidValue, LinkInvalid, TenantSuspended
+from tenantkit.exceptions import InvalidValue, LinkInvalid, PermissionDenied, TenantSuspended
 from tests.integration.office import Document, make_kit, settled, sign_up
 from tests.unit.clocks import FixedClock
 
@@ -225,3 +225,9 @@ async def test_the_twins(kit, acme):
         assert [link.id] == [one.id for one in await kit.share_links.alist_of(RESOURCE)]
         assert await kit.share_links.arevoke(link.id)
     await kit.adispose()
+
+
+def test_a_link_makes_no_key(kit, acme):
+    """Whoever holds a link is good for nothing, and so is a key that they would make."""
+    with kit.share_links.opened(share(kit, acme).text), pytest.raises(PermissionDenied):
+        kit.api_keys.create("mine", lifetime=60, roles=["reader"])

@@ -34,7 +34,7 @@ class RequestFacts:
 @dataclass(frozen=True, slots=True)
 class Scope:
     """
-    One tenant, the actor that works in it, the actor's roles there, and facts of the request.
+    One tenant, the actor that works in it, the actor's roles there, permissions beside them, and facts of the request.
 
     Where somebody from outside works in the actor's place, or in nobody's, that is the impersonator. Where the actor's
     credentials are good for less than the roles grant, the limits are the permissions that they are good for.
@@ -51,6 +51,7 @@ class Scope:
     request: RequestFacts = field(default_factory=RequestFacts)
     impersonator: Actor | None = None
     limits: frozenset[str] | None = None
+    permissions: frozenset[str] = frozenset()
     dimensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 

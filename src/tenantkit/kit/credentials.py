@@ -120,7 +120,9 @@ class KitApiKeys:
         for permission in limits or ():
             matrix.check_declared(permission)
         given = matrix.granted(held) if limits is None else matrix.granted(held) & limits
-        if scope.roles:  # a request's; a script has none, and may what it likes
+        if (
+            scope.roles or scope.limits is not None
+        ):  # a request's; a script has neither, and may what it likes
             for permission in sorted(given):
                 if not matrix.allows(scope, permission):
                     raise PermissionDenied(

@@ -120,7 +120,7 @@ class Requests(Scopes):
             raise _unknown()
         tenant = self.resolve.settle(spoken, lookup)
         _check_bounds(found, tenant)
-        actor, roles = self._member(found, tenant, lookup)
+        actor, roles, permissions = self._member(found, tenant, lookup)
         admit(tenant, found, request.facts)
         read = {name: claim.read(claims) for name, claim in self.dimensions.items()}
         return Scope(
@@ -130,6 +130,7 @@ class Requests(Scopes):
             request=request.facts,
             dimensions={name: value for name, value in read.items() if value is not None},
             limits=found.permissions if isinstance(found, ApiKey) else None,
+            permissions=permissions,
         )
 
     def _spoken(
@@ -142,17 +143,17 @@ class Requests(Scopes):
 
     def _member(
         self, found: AccessToken | ApiKey, tenant: Tenant, lookup: CachedLookup
-    ) -> tuple[Actor, frozenset[str]]:
-        """Return who acts, and in which roles."""
+    ) -> tuple[Actor, frozenset[str], frozenset[str]]:
+        """Return who acts, in which roles, and with which permissions beside them."""
         if isinstance(found, ApiKey) and found.user_id is None:
-            return Actor(str(found.id), kind="key"), found.roles
+            return Actor(str(found.id), kind="key"), found.roles, frozenset()
         actor = Actor(str(found.user_id))
         membership = lookup.membership(tenant, actor.id)
         if membership is None:
             raise NotAMember(
                 f"You are not an active member of {tenant.slug!r}. Ask its owner for an invitation."
             )
-        return actor, membership.roles
+        return actor, membership.roles, membership.permissions
 
     def authenticate(self, request: RequestCredentials) -> Actor:
         """

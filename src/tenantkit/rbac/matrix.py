@@ -60,7 +60,7 @@ class Matrix:
 
     def allows(self, scope: Scope, permission: str) -> bool:
         """
-        Whether a role that the scope's actor holds grants a permission, and the scope's limits leave it.
+        Whether the scope's actor has a permission, by a role or beside the roles, and the scope's limits leave it.
 
         Raises:
             ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
@@ -68,7 +68,9 @@ class Matrix:
         self.check_declared(permission)
         if scope.limits is not None and permission not in scope.limits:
             return False
-        return any(permission in self._granted.get(role, ()) for role in scope.roles)
+        return permission in scope.permissions or any(
+            permission in self._granted.get(role, ()) for role in scope.roles
+        )
 
     def require(self, scope: Scope, permission: str) -> None:
         """
