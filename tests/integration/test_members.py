@@ -62,10 +62,10 @@ def actions(kit, session):
 def test_a_member_is_changed(kit, acme, anywhere):
     """Roles, permissions and status, each alone; what is not given stays."""
     change = kit.directory.change_member
-    assert {"x:y"} == change(anywhere, acme, "reader", permissions=["x:y"]).permissions
+    assert {"documents:read"} == change(anywhere, acme, "reader", permissions=["documents:read"]).permissions
     assert {"writer"} == change(anywhere, acme, "reader", roles=["writer"]).roles
     found = kit.directory.membership(anywhere, acme, "reader")
-    assert ({"writer"}, {"x:y"}, "active") == (found.roles, found.permissions, found.status)
+    assert ({"writer"}, {"documents:read"}, "active") == (found.roles, found.permissions, found.status)
     change(anywhere, acme, "reader", status="suspended")
     assert kit.directory.membership(anywhere, acme, "reader") is None
     change(anywhere, acme, "reader", status="active")
@@ -112,6 +112,10 @@ def test_wrong_values_are_refused(kit, acme, anywhere):
     for roles in ([], ["king"]):
         with pytest.raises(ConfigurationError):
             kit.directory.change_member(anywhere, acme, "reader", roles=roles)
+    with pytest.raises(ConfigurationError, match="no permission 'documents:eat'"):
+        kit.directory.change_member(anywhere, acme, "reader", permissions=["documents:eat"])
+    with pytest.raises(ConfigurationError, match="no permission 'documents:eat'"):
+        kit.directory.add_member(anywhere, acme, "ann", ["reader"], permissions=["documents:eat"])
     for user_id in ("", "x" * 201):
         with pytest.raises(InvalidValue):
             kit.directory.add_member(anywhere, acme, user_id, ["reader"])

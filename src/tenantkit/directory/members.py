@@ -33,6 +33,7 @@ class Members:
     tables: DirectoryTables
     _clock: Clock
     _roles: Collection[str]
+    _permissions: Collection[str]
     _owner_role: str
     _changed: Callable[[Session], object]
     _told: Told
@@ -63,16 +64,15 @@ class Members:
             actor: who adds them.
 
         Raises:
-            ConfigurationError: no role is given, or one that does not exist.
+            ConfigurationError: no role is given, or a role or permission that does not exist.
             InvalidValue: the id is empty or too long, or the tenant has no guests.
             AlreadyTaken: the user is a member already.
         """
-        held = self.check_invited(tenant, user_id, roles, guest=guest)
+        held, further = self.check_invited(tenant, user_id, roles, guest=guest), frozenset(permissions)
+        check_known("permission", further, self._permissions)
         if not 0 < len(user_id) <= _MAX_USER_ID:
             raise InvalidValue(f"The id of a user has 1 to {_MAX_USER_ID} characters.", field="user_id")
-        member = Membership(
-            tenant.id, user_id, held, frozenset(permissions), guest, "active", invited_by, self._clock.now()
-        )
+        member = Membership(tenant.id, user_id, held, further, guest, "active", invited_by, self._clock.now())
         row = {name: getattr(member, name) for name in member.__slots__}
         row |= {
             "roles": sorted(held),
@@ -113,8 +113,9 @@ class Members:
         Raises:
             NotAMember: there is no such member.
             LastOwner: nobody would own the tenant.
-            ConfigurationError: no role is given, or one that does not exist.
+            ConfigurationError: no role is given, or a role or permission that does not exist.
         """
+        check_known("permission", permissions or (), self._permissions)
         before = self._locked(session, tenant, user_id)
         held = before.roles if roles is None else self._checked_roles(tenant, user_id, roles)
         after = replace(

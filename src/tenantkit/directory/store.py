@@ -26,6 +26,7 @@ class Directory(Tenants, Members):
         tables: its tables.
         clock: tells the time.
         roles: names of the roles that members may have; any, if there are none.
+        permissions: names of the permissions that members may have beside their roles; any, if there are none.
         plans: names of the plans that tenants may have; any, if there are none.
         owner_role: the role whose last holder cannot leave a tenant.
         reserved_slugs: slugs that no tenant can have.
@@ -42,6 +43,7 @@ class Directory(Tenants, Members):
         clock: Clock,
         *,
         roles: Collection[str] = (),
+        permissions: Collection[str] = (),
         plans: Collection[str] = (),
         owner_role: str = "owner",
         reserved_slugs: Collection[str] = ("www", "api"),
@@ -51,7 +53,8 @@ class Directory(Tenants, Members):
     ) -> None:
         self.tables = tables
         self._clock = clock
-        self._roles, self._plans, self._owner_role = roles, plans, owner_role
+        self._roles, self._permissions, self._plans = roles, permissions, plans
+        self._owner_role = owner_role
         self._reserved, self._strict_slugs = frozenset(reserved_slugs), strict_slugs
         self._changed, self._told = changed or _nobody, told or _to_nobody
 

@@ -120,6 +120,7 @@ class TenantKit(Requests):
             DirectoryTables.define(self.metadata, tenant_id),
             self.clock,
             roles=self.roles.roles,
+            permissions=self.roles.permissions,
             plans=self.plans.names,
             owner_role=settings.owner_role,
             reserved_slugs=settings.reserved_slugs,
