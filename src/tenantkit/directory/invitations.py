@@ -234,5 +234,6 @@ def _invalid() -> InvitationInvalid:
 
 
 def _invitation_from(row: Row[Any]) -> Invitation:
-    found = {name: row._mapping[name] for name in Invitation.__slots__}  # noqa: SLF001 - SQLAlchemy's public name
-    return Invitation(**found | {"roles": frozenset(found["roles"])})
+    found: dict[str, Any] = {name: row._mapping[name] for name in Invitation.__slots__}  # noqa: SLF001 - SQLAlchemy's public name
+    found["roles"] = frozenset(found["roles"])
+    return Invitation(**found)

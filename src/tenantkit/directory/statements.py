@@ -35,10 +35,11 @@ def tenant_by_slug(tables: DirectoryTables, slug: str) -> Select[Any]:
 
 def tenant_from(row: Row[Any]) -> Tenant:
     """Return the tenant that a row of the above shows."""
-    found = {name: row._mapping[name] for name in _TENANT}  # noqa: SLF001 - SQLAlchemy's public name
+    found: dict[str, Any] = {name: row._mapping[name] for name in _TENANT}  # noqa: SLF001 - SQLAlchemy's public name
     entry = found["entry"]
     lists = {name: tuple(entry[name]) for name in ("allow", "deny") if name in entry}
-    return Tenant(**found | {"entry": EntryRules(**entry | lists)})
+    found["entry"] = EntryRules(**entry | lists)
+    return Tenant(**found)
 
 
 def memberships(tables: DirectoryTables) -> Select[Any]:
@@ -48,6 +49,6 @@ def memberships(tables: DirectoryTables) -> Select[Any]:
 
 def membership_from(row: Row[Any]) -> Membership:
     """Return the membership that a row of the above shows."""
-    found = {name: row._mapping[name] for name in _MEMBERSHIP}  # noqa: SLF001
-    sets = {name: frozenset(found[name]) for name in ("roles", "permissions")}
-    return Membership(**found | sets)
+    found: dict[str, Any] = {name: row._mapping[name] for name in _MEMBERSHIP}  # noqa: SLF001
+    found |= {name: frozenset(found[name]) for name in ("roles", "permissions")}
+    return Membership(**found)

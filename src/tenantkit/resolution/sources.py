@@ -40,7 +40,8 @@ class TokenClaim:
     authenticated = True
 
     def __init__(self, claim: str, *, by: Literal["id", "slug"] = "id") -> None:
-        self.claim, self.by = claim, by
+        self.claim = claim
+        self.by: Literal["id", "slug"] = by
 
     def __repr__(self) -> str:
         return f"TokenClaim({self.claim!r})"
@@ -258,7 +259,8 @@ class Header:
             raise ConfigurationError(
                 f"Header({name!r}, trusted=...) needs addresses or networks: {error}."
             ) from None
-        self.name, self.by = name, by
+        self.name = name
+        self.by: Literal["slug", "id"] = by
         self.authenticated = bool(self.trusted)
 
     def __repr__(self) -> str:
@@ -293,7 +295,8 @@ class QueryParam:
     authenticated = False
 
     def __init__(self, name: str, *, by: Literal["slug", "id"] = "slug") -> None:
-        self.name, self.by = name, by
+        self.name = name
+        self.by: Literal["slug", "id"] = by
 
     def __repr__(self) -> str:
         return f"QueryParam({self.name!r})"
