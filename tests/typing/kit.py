@@ -1,8 +1,10 @@
 """The kit and its sessions, sync and async."""
 
+from collections.abc import Sequence
 from typing import Any, assert_type
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Uuid, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -11,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnClause, TextClause
 from tenantkit import Actor, Scope, Settings, Tenant, TenantKit, new_id
 from tenantkit.audit import Event
 from tenantkit.core.scope import RequestFacts
-from tenantkit.directory import Membership
+from tenantkit.directory import Membership, NewInvitation, TenantSettings
 from tenantkit.isolation import (
     RowRule,
     ScopedSession,
@@ -29,6 +31,7 @@ from tenantkit.kit import RequestCredentials
 from tenantkit.quotas import Plans
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import TokenClaim, agree
+from tenantkit.tokens import Login, NewApiKey, ShareLink, TokenPair
 
 
 class Base(DeclarativeBase):
@@ -105,11 +108,45 @@ def works_for_all() -> None:
         assert_type(tenant, Tenant)
         assert_type(kit.directory.add_member(session, tenant, "ann", ["writer"]), Membership)
         assert_type(kit.directory.by_slug(session, "acme"), Tenant | None)
+        assert_type(kit.directory.change_status(session, tenant, "suspended", reason="unpaid"), Tenant)
+        kit.directory.change_status(session, tenant, "asleep")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert_type(kit.directory.members(session, tenant).items, Sequence[Membership])
+        assert_type(kit.directory.tenants_of(session, "ann"), list[tuple[Tenant, Membership]])
+        assert_type(kit.invitations.invite(session, tenant, "bob@example.com", "reader"), NewInvitation)
+        assert_type(kit.domains.by_domain(session, "example.com"), Tenant | None)
         assert_type(kit.tokens.issue("ann", tenant), str)
         session.commit()
     assert_type(kit.identify(RequestCredentials("acme.example", None, RequestFacts())), Scope)
     with kit.unscoped_session() as session:  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         pass
+
+
+class Preferences(BaseModel):
+    """What an application keeps of a tenant."""
+
+    theme: str = "light"
+
+
+async def signs_in(tenant: Tenant) -> None:
+    """Logins, keys, links and attempts, sync and async."""
+    assert_type(kit.logins.sign_in("ann", tenant), TokenPair)
+    assert_type(await kit.logins.arefresh("tkr_..."), TokenPair)
+    assert_type(kit.logins.list_of("ann"), list[Login])
+    assert_type(kit.api_keys.create("import", lifetime=None, roles=["reader"]), NewApiKey)
+    kit.api_keys.create("import", roles=["reader"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with kit.share_links.opened("tks_...") as (scope, link):
+        assert_type(scope, Scope)
+        assert_type(link, ShareLink)
+    async with kit.share_links.aopened("tks_...") as (_, link):
+        assert_type(link.level, str)
+    kit.lockouts.attempt("ann", None)
+
+
+def keeps_settings(tenant: Tenant) -> None:
+    """Settings by a model."""
+    kept = TenantSettings(Preferences, keys=["..."])
+    assert_type(kept.read(tenant), Preferences)
+    assert_type(kept.write(tenant, Preferences()), dict[str, Any])
 
 
 def works_without_a_kit(tenant: Tenant) -> None:

@@ -149,7 +149,7 @@ def test_what_is_brought_is_ignored(brought, monkeypatch):
         assert CLAIMS == TOKENS.verify(token).claims
 
 
-@pytest.mark.parametrize("kid", [0, True, ["1"], {"kid": "1"}], ids=repr)
+@pytest.mark.parametrize("kid", [None, 0, True, ["1"], {"kid": "1"}], ids=repr)
 def test_a_kid_is_a_text(kid):
     """The id of a key that is no text is refused."""
     assert "is no text" in refused(signed(HEADER | {"kid": kid}))

@@ -101,7 +101,7 @@ class Issuer:
 
     def _check_signature(self, token: Compact) -> None:
         key_id, algorithm = token.header.get("kid"), token.header.get("alg")
-        if key_id is not None and not isinstance(key_id, str):
+        if "kid" in token.header and not isinstance(key_id, str):
             raise TokenInvalid("The `kid` of the token is no text.")
         key = self.keys.find(key_id)
         if key is None:
