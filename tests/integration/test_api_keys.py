@@ -1,5 +1,7 @@
 """API keys: how they are made, what they open, and what they do not."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -81,8 +83,15 @@ def test_a_key_works_for_a_member(kit, acme):
     made = make_key(kit, acme, roles=(), user_id="reader")
     scope = identify(kit, made.text)
     assert (Actor("reader"), {"reader"}) == (scope.actor, scope.roles)
+    for nobody in ("stranger", "x" * 500, "a\0", "\ud800"):
+        with pytest.raises(InvalidValue) as caught:
+            make_key(kit, acme, roles=(), user_id=nobody)
+        assert "user_id" == caught.value.field
+    with kit.unscoped_session(reason="leave", actor="test") as session:
+        kit.directory.remove_member(session, acme, "reader")
+        session.commit()
     with pytest.raises(NotAMember):
-        identify(kit, make_key(kit, acme, roles=(), user_id="stranger").text)
+        identify(kit, made.text)
 
 
 def test_a_key_can_be_good_for_less(kit, acme):
@@ -258,6 +267,26 @@ def test_nobody_makes_a_key_that_may_more(kit, acme):
         kit.session().close()
 
 
+def test_nobody_makes_a_key_in_somebody_elses_name(kit, acme):
+    """In a request one's own name is the only one, also where the other may no more today; limits count, too."""
+    own = Scope(acme, actor=Actor("reader"), roles=frozenset({"reader"}))
+    limited = replace(own, limits=frozenset())
+    key = replace(own, actor=Actor("reader", kind="key"))
+    for scope, user_id, error in (
+        (own, "writer", InvalidValue),
+        (replace(own, actor=None), "reader", InvalidValue),
+        (key, "reader", InvalidValue),
+        (limited, "reader", PermissionDenied),
+    ):
+        with enter(scope):
+            with pytest.raises(error):
+                kit.api_keys.create("more", lifetime=HOUR, user_id=user_id)
+            kit.session().close()
+    with enter(own):
+        assert "reader" == kit.api_keys.create("mine", lifetime=HOUR, user_id="reader").key.user_id
+        kit.session().close()
+
+
 def test_a_key_makes_no_key_that_may_more(kit, acme):
     """The limits of the credentials count, too."""
     limited = identify(kit, make_key(kit, acme, permissions=["documents:read"]).text)
@@ -274,6 +303,7 @@ WRONG = {
     "an unknown permission": ({"permissions": ["documents:eat"]}, ConfigurationError),
     "no time": ({"lifetime": 0}, InvalidValue),
     "a time that is none": ({"lifetime": float("nan")}, InvalidValue),
+    "a time that never ends": ({"lifetime": 1e300}, InvalidValue),
 }
 
 
@@ -286,7 +316,9 @@ def test_keys_that_cannot_be_made(kit, acme, options, error):
         assert [] == kit.api_keys.list_of()
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 201], ids=["empty", "blank", "endless"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "x" * 201, "a\0", "\ud800"], ids=["empty", "blank", "endless", "NUL", "half"]
+)
 def test_names_of_keys(kit, acme, name):
     """A name that says nothing, or too much, is refused with 422."""
     with kit.scope("acme"), pytest.raises(InvalidValue) as caught:

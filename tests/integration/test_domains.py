@@ -112,6 +112,8 @@ def test_each_step_is_told(kit, acme, anywhere):
         "example.com:80",
         "*.example.com",
         "exam\nple.com",
+        "\ufdfa" * 1_000_000,
+        "a" * 50 + ".example." + " " * 300,
         "\ud800.com",
     ],
 )

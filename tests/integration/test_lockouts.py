@@ -106,12 +106,30 @@ def test_many_who_guess_one_account_meet_its_own_counter(kit):
 
 
 def test_one_who_tries_many_accounts_meets_the_addresss_counter(kit):
-    """A hundred accounts from one address, and the next one waits; success with one does not help."""
+    """A hundred accounts from one address, and the next one waits; a success takes back its own attempt alone."""
     for number in range(100):
         assert 0 == wait_of(kit, account=f"user{number}")
-    kit.lockouts.clear("user1", HOME)
     assert 30 == wait_of(kit, account="another")
+    kit.lockouts.clear("user1", HOME)
+    assert [0, 30] == [wait_of(kit, account="another") for _ in range(2)]
     assert 0 == wait_of(kit, account="another", address=CAFE)
+
+
+def test_many_who_succeed_lock_nobody_out(kit):
+    """An office where everybody knows their password signs in all day."""
+    for number in range(150):
+        assert 0 == wait_of(kit, account=f"user{number}")
+        kit.lockouts.clear(f"user{number}", HOME)
+
+
+@pytest.mark.parametrize(
+    "same", [["2001:db8::1", "2001:db8::ffff:2"], [HOME, f"::ffff:{HOME}"]], ids=["network", "mapped"]
+)
+def test_addresses_that_are_one_customers(kit, same):
+    """A network of 64 bits is one address, and IPv4 within IPv6 is IPv4."""
+    for number in range(5):
+        assert 0 == wait_of(kit, address=same[number % 2])
+    assert [30, 30, 0] == [wait_of(kit, address=address) for address in (*same, "2001:db8:0:1::1")]
 
 
 @pytest.mark.parametrize("spelling", ["ANN@example.com", " ann@example.com ", "Ann@Example.Com"])

@@ -164,6 +164,14 @@ def test_a_repetition_gets_the_same_answer_within_the_grace(kit, acme, clock):
         kit.logins.refresh(pair.refresh_token)
 
 
+def test_a_repetition_is_a_replay_once_the_next_token_was_used(kit, acme):
+    """Whoever comes with the old token then is late, or a thief; the grace is for answers that were lost."""
+    pair = kit.logins.sign_in("writer", acme)
+    kit.logins.refresh(kit.logins.refresh(pair.refresh_token).refresh_token)
+    with pytest.raises(RefreshTokenReplayed):
+        kit.logins.refresh(pair.refresh_token)
+
+
 def test_a_replay_ends_the_login(kit, acme, clock):
     """Who has the copy and who has the token are both out: every token of the login is refused from then on."""
     stolen = kit.logins.sign_in("writer", acme).refresh_token
@@ -289,8 +297,11 @@ def test_a_scope_sees_and_ends_its_own_logins(kit, acme):
         session, logins = kit.session(), kit.logins.store
         assert [here.login_id] == [login.id for login in logins.list_of(session, "writer")]
         assert not logins.revoke(session, there.login_id)
+        kit.identify(request_of(here))
         assert 1 == logins.revoke_all(session, "writer", because="left the company")
         session.commit()
+    with pytest.raises(TokenInvalid, match="revoked"):
+        kit.identify(request_of(here))
     assert "left the company" in refused(kit, here.refresh_token)
     assert kit.logins.refresh(there.refresh_token)
 
@@ -351,6 +362,9 @@ def test_an_event_loop_asks_no_database(kit, acme, clock):
     assert kit.recall(request) is None
     kit.identify(request)
     kit.logins.sign_out("writer", pair.login_id)
+    assert kit.recall(request) is None
+    with pytest.raises(TokenInvalid, match="revoked"):
+        kit.identify(request)
     with pytest.raises(TokenInvalid, match="revoked"):
         kit.recall(request)
 

@@ -10,7 +10,15 @@ from sqlalchemy.orm import Session
 from tenantkit import Actor, current, new_id
 from tenantkit.core.opaque import make_opaque
 from tenantkit.core.scope import RequestFacts, current_or_none
-from tenantkit.exceptions import InvalidValue, LinkInvalid, PermissionDenied, TenantSuspended
+from tenantkit.core.tenant import EntryRules
+from tenantkit.exceptions import (
+    AddressRefused,
+    InvalidValue,
+    LinkInvalid,
+    PermissionDenied,
+    TenantSuspended,
+    UnderMaintenance,
+)
 from tests.integration.office import Document, make_kit, settled, sign_up
 from tests.unit.clocks import FixedClock
 
@@ -174,6 +182,24 @@ def test_a_suspended_tenants_link(kit, acme):
                 open_link(kit, made.text)
 
 
+def test_a_link_is_let_in_from_where_anybody_is(kit, acme):
+    """Maintenance and the lists of addresses hold for who has no account, too; such a use is not counted."""
+    for entry, error in (
+        (EntryRules(maintenance="Back at noon."), UnderMaintenance),
+        (EntryRules(allow=("10.0.0.0/8",)), AddressRefused),
+    ):
+        made = share(kit, acme, max_uses=1)
+        for rules in (entry, EntryRules()):
+            with kit.unscoped_session(reason="change", actor="test") as session:
+                kit.directory.change_tenant(session, acme, entry=rules)
+                session.commit()
+            if rules is entry:
+                with pytest.raises(error):
+                    open_link(kit, made.text)
+            else:
+                assert 1 == open_link(kit, made.text).uses
+
+
 def test_no_link_is_kept(kit, acme):
     """The table holds the digest."""
     made = share(kit, acme)
@@ -201,6 +227,8 @@ WRONG = {
     "half a day": {"days": 0.5},
     "truth": {"days": True},
     "no uses": {"max_uses": 0},
+    "endless uses": {"max_uses": 2**70},
+    "half a character": {"email": "\ud800"},
     "no address": {"email": ""},
     "an endless address": {"email": "x" * 321},
 }

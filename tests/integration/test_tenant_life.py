@@ -211,7 +211,7 @@ def test_reserved_slugs(kit, anywhere, slug):
 
 def test_names(kit, anywhere):
     """A tenant has a name of up to 200 characters, or a slug that stands for it."""
-    for name in ("", "x" * 201):
+    for name in ("", "x" * 201, "a\0", "\ud800"):
         with pytest.raises(InvalidValue):
             kit.directory.create_tenant(anywhere, name=name)
 

@@ -88,7 +88,8 @@ def test_each_step_is_told(kit, acme, session):
 
 
 @pytest.mark.parametrize(
-    ("name", "slug", "field"), [("", None, "name"), ("x" * 201, None, "name"), ("x", "A B", "slug")]
+    ("name", "slug", "field"),
+    [("", None, "name"), ("x" * 201, None, "name"), ("a\0", None, "name"), ("x", "A B", "slug")],
 )
 def test_wrong_values_are_refused(kit, acme, session, name, slug, field):
     """With 422, and which value it was."""

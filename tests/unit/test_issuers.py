@@ -188,6 +188,14 @@ def test_times_are_required_of_everybody(name):
     )
 
 
+@pytest.mark.parametrize("sid", [["x"], {"x": 1}, 7, True], ids=repr)
+def test_a_login_that_is_no_text_is_refused(sid):
+    """Whoever maps it, and whoever keeps names."""
+    names = ClaimMap(further={"sid": "session"})
+    assert "'sid'" in refused(theirs(session=sid), provider(claims=names))
+    assert "'sid'" in refused(theirs(sid=sid), provider(claims=ClaimMap(keeps_names=True)))
+
+
 # issuers of one tenant ----------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,8 @@ def test_without_lists_everybody_may(client):
         "*",
         "2001:db8::/129",
         "192.0.2.0/255.0.255.0",
+        "::ffff:192.0.2.0/120",
+        "::ffff:192.0.2.1",
         "1",
     ],
 )

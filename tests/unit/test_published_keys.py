@@ -245,6 +245,8 @@ class Answers(BaseHTTPRequestHandler):
         body = {"/good": b"document", "/large": b"x" * 262_145, "/full": b"x" * 262_144}.get(self.path, b"")
         if self.path == "/nonsense":
             self.wfile.write(b"nonsense\r\n\r\n")
+        elif self.path == "/slow":
+            self.server.slow.wait()  # until the test lets it go on
         elif self.path == "/cut":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut")
         else:
@@ -263,9 +265,11 @@ class Answers(BaseHTTPRequestHandler):
 def server():
     """A provider on this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.slow = threading.Event()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield f"http://127.0.0.1:{server.server_port}", server.slow
+    server.slow.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -273,21 +277,50 @@ def server():
 
 def test_a_document_is_fetched(server):
     """Up to 256 kB are read."""
-    assert b"document" == fetch_document(f"{server}/good")
-    assert 262_144 == len(fetch_document(f"{server}/full"))
+    assert b"document" == fetch_document(f"{server[0]}/good")
+    assert 262_144 == len(fetch_document(f"{server[0]}/full"))
 
 
 @pytest.mark.parametrize("path", ["moved", "error", "large", "nonsense", "cut"])
 def test_what_cannot_be_fetched_is_an_oserror(server, path):
     """A redirect, an error, a document that is too large or not whole, and nonsense fail in one way."""
     with pytest.raises(OSError, match=r"."):
-        fetch_document(f"{server}/{path}")
+        fetch_document(f"{server[0]}/{path}")
+
+
+def test_a_server_that_takes_its_time_is_left(server, monkeypatch):
+    """There is one deadline for all of it, however the server keeps its caller waiting."""
+    monkeypatch.setattr("tenantkit.tokens.published._DEADLINE", 0.05)
+    with pytest.raises(OSError, match="took more than"):
+        fetch_document(f"{server[0]}/slow")
+    server[1].set()
+
+
+def test_who_waits_for_a_slow_provider_is_told_so(clock, monkeypatch):
+    """One thread is held by it, and the others are not for long."""
+    monkeypatch.setattr("tenantkit.tokens.published._PATIENCE", 0.05)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_url):
+        begun.set()
+        assert go_on.wait(10)
+        return json.dumps({"keys": [GOOD]}).encode()
+
+    keys = PublishedKeys(URL, clock=clock, fetch=slow)
+    thread = threading.Thread(target=keys.find, args=["1"])
+    thread.start()
+    assert begun.wait(10)
+    with pytest.raises(KeysUnavailable, match="takes long"):
+        keys.find("1")
+    go_on.set()
+    thread.join(10)
+    assert "1" == keys.find("1").id
 
 
 def test_keys_come_from_a_server(server, clock):
     """The default fetches from the URL; what is not there is not available."""
     with pytest.raises(KeysUnavailable):
-        PublishedKeys(f"{server}/good", clock=clock).find("1")
+        PublishedKeys(f"{server[0]}/good", clock=clock).find("1")
 
 
 def test_a_set_of_one_key_needs_no_id(clock):

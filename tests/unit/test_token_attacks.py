@@ -256,6 +256,14 @@ def test_what_is_named_twice_is_refused(make_token):
     assert "named twice" in refused(make_token())
 
 
+def test_a_deep_token_with_an_escape_is_refused():
+    """What makes the check of texts go deep is refused as well, and needs no signature for it."""
+    for depth in range(100, 1_500, 100):
+        deep = '{"a":' + "[" * depth + r'"\u0041"' + "]" * depth + "}"
+        refused(signed(claims=deep))
+        refused(signed(deep))
+
+
 UNSTORABLE = {"NUL": "a\0b", "half a pair": "\ud800", "the other half": "x\udfff"}
 
 

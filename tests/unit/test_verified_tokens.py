@@ -103,6 +103,28 @@ def test_the_least_recently_seen_is_forgotten_first(tokens, clock):
     assert 4 == tokens.checked
 
 
+def test_a_key_that_was_dropped_is_not_believed_for_long(clock):
+    """A signature is checked anew after the lifetime, however long the token itself is good."""
+    keys = KeyRing(TokenKey.secret("x" * 32))
+    endless = Counted(keys, issuer="i", audience="a", lifetime=86_400 * 365, clock=clock)
+    verified, token = VerifiedTokens(endless, clock, lifetime=60), endless.issue("ann", ACME)
+    verified.verify(token)
+    clock.moment = NOW + timedelta(seconds=59)
+    verified.verify(token)
+    assert 1 == endless.checked
+    clock.moment = NOW + timedelta(seconds=60)
+    assert verified.recall(token) is None
+    verified.verify(token)
+    assert 2 == endless.checked
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, float("nan")])
+def test_a_lifetime_that_is_none(tokens, clock, lifetime):
+    """It is an error when it is made."""
+    with pytest.raises(ConfigurationError):
+        VerifiedTokens(tokens, clock, lifetime=lifetime)
+
+
 def test_nothing_is_remembered_where_nothing_may_be(tokens, clock):
     """Size 0 checks each time."""
     verified, token = VerifiedTokens(tokens, clock, size=0), tokens.issue("ann", ACME)

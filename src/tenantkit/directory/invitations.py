@@ -128,9 +128,10 @@ class Invitations:
 
     def accept(self, session: Session, text: str, user_id: str, *, email: str | None = None) -> Membership:
         """
-        Make a user a member by an invitation, and return the membership. Costs six statements.
+        Make a user a member by an invitation, and return the membership. Costs seven statements.
 
-        Of many at once one is accepted. Who is a member already stays one, as they are: the invitation is not used up.
+        Of many at once one is accepted. Who is a member already stays one, as they are, and uses it up, so that it is
+        no way back for who is removed later.
 
         Args:
             session: the session, unscoped.
@@ -141,7 +142,6 @@ class Invitations:
 
         Raises:
             InvitationInvalid: it does not exist, has expired, was accepted or revoked, or is to somebody else.
-            AlreadyTaken: the user is a member already.
             UnknownTenant: the tenant is gone.
         """
         table, digest, now = self._table, digest_opaque(_PREFIX, text), self._clock.now()
@@ -160,7 +160,8 @@ class Invitations:
             tenant = self._directory.by_id(session, str(found.tenant_id))
             if tenant is None:
                 raise UnknownTenant("The tenant of this invitation does not exist any more.")
-            return self._directory.add_member(
+            member = self._directory.membership(session, tenant, user_id)
+            return member or self._directory.add_member(
                 session,
                 tenant,
                 user_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.tenant import Tenant
+from tenantkit.core.texts import check_text, is_storable
 from tenantkit.directory import statements
 from tenantkit.directory.model import Membership, MembershipStatus, Page
 from tenantkit.directory.rules import check_known
@@ -65,13 +66,12 @@ class Members:
 
         Raises:
             ConfigurationError: no role is given, or a role or permission that does not exist.
-            InvalidValue: the id is empty or too long, or the tenant has no guests.
+            InvalidValue: the id is none that can be kept, or the tenant has no guests.
             AlreadyTaken: the user is a member already.
         """
         held, further = self.check_invited(tenant, user_id, roles, guest=guest), frozenset(permissions)
         check_known("permission", further, self._permissions)
-        if not 0 < len(user_id) <= _MAX_USER_ID:
-            raise InvalidValue(f"The id of a user has 1 to {_MAX_USER_ID} characters.", field="user_id")
+        check_text(user_id, "user_id", _MAX_USER_ID)
         member = Membership(tenant.id, user_id, held, further, guest, "active", invited_by, self._clock.now())
         row = {name: getattr(member, name) for name in member.__slots__}
         row |= {
@@ -116,6 +116,8 @@ class Members:
             ConfigurationError: no role is given, or a role or permission that does not exist.
         """
         check_known("permission", permissions or (), self._permissions)
+        if status not in (None, *get_args(MembershipStatus)):
+            raise InvalidValue(f"There is no status {status!r} of a member.", field="status")
         before = self._locked(session, tenant, user_id)
         held = before.roles if roles is None else self._checked_roles(tenant, user_id, roles)
         after = replace(
@@ -201,6 +203,8 @@ class Members:
 
     def membership(self, session: Session, tenant: Tenant, user_id: str) -> Membership | None:
         """Return the active membership of a user, or None. Costs one statement."""
+        if not is_storable(user_id):
+            return None
         member = self.tables.memberships.c
         query = statements.memberships(self.tables).where(
             member.tenant_id == tenant.id, member.user_id == user_id, member.status == "active"
@@ -223,6 +227,7 @@ class Members:
         member = self.tables.memberships.c
         query = statements.memberships(self.tables).where(member.tenant_id == tenant.id)
         if after is not None:
+            check_text(after, "after", _MAX_USER_ID)
             query = query.where(member.user_id > after)
         size = max(1, min(limit, 1000))
         rows = session.execute(query.order_by(member.user_id).limit(size + 1)).all()
@@ -274,6 +279,8 @@ class Members:
     def _locked(self, session: Session, tenant: Tenant, user_id: str) -> Membership:
         """Return a membership, after waiting for whoever changes members of the same tenant."""
         tenants, member = self.tables.tenants, self.tables.memberships.c
+        if not is_storable(user_id):
+            raise NotAMember("A text that no database can hold is not a member of any tenant.")
         # a row lock on PostgreSQL, the writer's on SQLite: two last owners cannot both see the other one leave
         session.execute(update(tenants).where(tenants.c.id == tenant.id).values(plan=tenants.c.plan))
         query = statements.memberships(self.tables)

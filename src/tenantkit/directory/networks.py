@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from tenantkit.core.tenant import EntryRules
 from tenantkit.exceptions import InvalidValue
 
 __all__ = ["check_networks", "is_admitted", "read_address"]
 
+_MAPPED: Final = IPv6Network(
+    "::ffff:0:0/96"
+)  # addresses in it are compared as the IPv4 addresses that they are
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -37,9 +41,11 @@ def check_networks(entry: EntryRules | None) -> None:
     """
     for field in ("allow", "deny"):
         for text in getattr(entry, field, ()):
-            if _network(text) is None:
+            network = _network(text)
+            if network is None or (network.version == 6 and network.subnet_of(_MAPPED)):  # noqa: PLR2004
                 raise InvalidValue(
-                    f"{text[:80]!r} is no address and no network, such as 192.0.2.0/24 or 2001:db8::/32.",
+                    f"{text[:80]!r} is no address and no network, such as 192.0.2.0/24 or 2001:db8::/32; IPv4 within "
+                    "IPv6 is written as IPv4.",
                     field=field,
                 )
 

@@ -90,6 +90,7 @@ def normalize_domain(text: str) -> str:
 
     .. versionadded:: 0.1
     """
+    text = "" if len(text) > _MAX_DOMAIN + 2 else text  # encoding takes time that grows with the square
     try:
         name = text.strip().rstrip(".").lower().encode("idna").decode()
     except UnicodeError:

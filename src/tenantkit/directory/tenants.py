@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.ids import new_id
-from tenantkit.core.tenant import EntryRules, Tenant, TenantId, TenantStatus, central_tenant_id, is_slug
+from tenantkit.core.tenant import (
+    SLUG_MAX_LENGTH,
+    EntryRules,
+    Tenant,
+    TenantId,
+    TenantStatus,
+    central_tenant_id,
+    is_slug,
+)
+from tenantkit.core.texts import check_text
 from tenantkit.directory import statements
 from tenantkit.directory.model import Page
 from tenantkit.directory.networks import check_networks
@@ -104,13 +113,10 @@ class Tenants:
         if status not in ("active", "provisioning"):
             raise StatusRefused(f"A tenant begins as active or provisioning, not as {status!r}.")
         check_networks(entry)
-        given = name or slug
+        given = name or slug or ""
         if slug is None and self._strict_slugs and not slugify(name):
             raise InvalidValue(f"Of the name {name[:80]!r} no slug can be made.", field="name")
-        if not given or len(given) > _MAX_NAME:
-            raise InvalidValue(
-                f"A tenant has a name of 1 to {_MAX_NAME} characters, or a slug.", field="name"
-            )
+        check_text(given, "name", _MAX_NAME)
         for candidate in slug_candidates(given) if slug is None else (slug,):
             tenant = Tenant(
                 id=new_id() if tenant_id is None else tenant_id,
@@ -197,8 +203,7 @@ class Tenants:
             AlreadyTaken: another tenant has, or had, the slug.
         """
         named = replace(tenant, name=tenant.name if name is None else name)
-        if not 0 < len(named.name) <= _MAX_NAME:
-            raise InvalidValue(f"A tenant has a name of 1 to {_MAX_NAME} characters.", field="name")
+        check_text(named.name, "name", _MAX_NAME)
         wanted = slug if slug is not None else slugify(named.name) if self._strict_slugs else tenant.slug
         changed = replace(named, slug=self._checked_slug(wanted, named.name, derived=False))
         if changed.slug in self._reserved:
@@ -310,6 +315,7 @@ class Tenants:
         if status is not None:
             query = query.where(table.status == status)
         if after is not None:
+            check_text(after, "after", SLUG_MAX_LENGTH)
             query = query.where(table.slug > after)
         size = max(1, min(limit, 1000))
         rows = session.execute(query.limit(size + 1)).all()

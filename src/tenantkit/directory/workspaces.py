@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.actor import Actor
 from tenantkit.core.ids import new_id
 from tenantkit.core.tenant import Tenant, is_slug
+from tenantkit.core.texts import check_text
 from tenantkit.directory.model import Workspace
 from tenantkit.directory.rules import slug_candidates
 from tenantkit.directory.store import Directory
@@ -58,8 +59,7 @@ class Workspaces:
             InvalidValue: the name is empty or too long, or the slug is no DNS label.
             AlreadyTaken: the tenant has one of this slug.
         """
-        if not 0 < len(name) <= _MAX_NAME:
-            raise InvalidValue(f"A workspace has a name of 1 to {_MAX_NAME} characters.", field="name")
+        check_text(name, "name", _MAX_NAME)
         if slug is not None and not is_slug(slug):
             raise InvalidValue(
                 "A slug is 1 to 63 lower-case letters, digits and inner hyphens.", field="slug"
@@ -86,8 +86,7 @@ class Workspaces:
         Raises:
             InvalidValue: the name is empty or too long, or there is no such workspace.
         """
-        if not 0 < len(name) <= _MAX_NAME:
-            raise InvalidValue(f"A workspace has a name of 1 to {_MAX_NAME} characters.", field="name")
+        check_text(name, "name", _MAX_NAME)
         self._change(session, tenant, workspace, {"name": name})
         details = {"workspace": str(workspace.id), "from": workspace.name, "to": name}
         self._directory.tell(session, tenant.id, "workspace.renamed", actor=actor, details=details)

@@ -8,7 +8,7 @@ from tenantkit.directory import is_admitted
 from tenantkit.exceptions import AddressRefused, SecondFactorRequired, UnderMaintenance
 from tenantkit.tokens import AccessToken, ApiKey
 
-__all__ = ["admit"]
+__all__ = ["admit", "admit_from"]
 
 _METHODS: Final = "amr"  # RFC 8176
 _MULTIPLE: Final = "mfa"
@@ -25,13 +25,23 @@ def admit(tenant: Tenant, found: AccessToken | ApiKey, request: RequestFacts) ->
         AddressRefused: the address may not.
         SecondFactorRequired: the token does not say that there was one: its claim ``amr`` lacks ``mfa``.
     """
-    entry = tenant.entry
-    if entry.maintenance is not None:
-        raise UnderMaintenance(entry.maintenance)
-    if not is_admitted(entry, request.client):
-        raise AddressRefused(f"{tenant.slug!r} lets no requests in from where this one comes from.")
-    if entry.second_factor and isinstance(found, AccessToken) and not _had_second_factor(found):
+    admit_from(tenant, request)
+    if tenant.entry.second_factor and isinstance(found, AccessToken) and not _had_second_factor(found):
         raise SecondFactorRequired(f"{tenant.slug!r} asks for a second factor. Sign in again with one.")
+
+
+def admit_from(tenant: Tenant, request: RequestFacts) -> None:
+    """
+    Refuse what a tenant lets in from nobody, whoever it is.
+
+    Raises:
+        UnderMaintenance: nobody may enter for now.
+        AddressRefused: the address may not.
+    """
+    if tenant.entry.maintenance is not None:
+        raise UnderMaintenance(tenant.entry.maintenance)
+    if not is_admitted(tenant.entry, request.client):
+        raise AddressRefused(f"{tenant.slug!r} lets no requests in from where this one comes from.")
 
 
 def _had_second_factor(token: AccessToken) -> bool:

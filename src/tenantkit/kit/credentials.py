@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import RequestFacts, Scope, current
-from tenantkit.exceptions import ConfigurationError, LinkInvalid, PermissionDenied
+from tenantkit.directory.rules import check_known
+from tenantkit.exceptions import InvalidValue, LinkInvalid, PermissionDenied
+from tenantkit.kit.admission import admit_from
 from tenantkit.kit.logins import pruned
 from tenantkit.tokens import ApiKey, ApiKeys, Lockouts, NewApiKey, NewShareLink, ShareLink, ShareLinks
 
@@ -43,16 +45,18 @@ class KitApiKeys:
         """
         Make a key, and return it with its text, which is shown once; see :meth:`ApiKeys.create`.
 
-        Recorded as ``api_key.created``. Costs two statements.
+        Recorded as ``api_key.created``. Costs two statements, and one more for a member's.
 
         Raises:
             ConfigurationError: there is no such role or permission; it has neither roles nor a member, or both.
-            PermissionDenied: the key's roles grant what the actor's do not.
-            InvalidValue: the name or the lifetime cannot be used.
+            PermissionDenied: the key would have a permission that the actor has not.
+            InvalidValue: the name or the lifetime cannot be used; or it would work for who is no member, or, in a
+                request, for somebody else than the actor.
         """
-        held, limits = self._checked(roles, permissions)
+        session = self._kit.session()
+        held, limits = self._checked(session, roles, permissions, user_id)
         made = self.store.create(
-            self._kit.session(),
+            session,
             current(),
             name,
             lifetime=lifetime,
@@ -73,8 +77,8 @@ class KitApiKeys:
         permissions: Iterable[str] | None = None,
     ) -> NewApiKey:
         """Make a key on the async session; see :meth:`create`."""
-        held, limits = self._checked(roles, permissions)
         scope, session = current(), self._kit.async_session()
+        held, limits = await session.run_sync(self._checked, roles, permissions, user_id)
         made = await session.run_sync(
             self.store.create, scope, name, lifetime=lifetime, roles=held, user_id=user_id, permissions=limits
         )
@@ -108,28 +112,44 @@ class KitApiKeys:
         return revoked
 
     def _checked(
-        self, roles: Iterable[str], permissions: Iterable[str] | None
+        self,
+        session: Session,
+        roles: Iterable[str],
+        permissions: Iterable[str] | None,
+        user_id: str | None,
     ) -> tuple[frozenset[str], frozenset[str] | None]:
         matrix, scope = self._kit.roles, current()
         held = frozenset(roles)
         limits = None if permissions is None else frozenset(permissions)
-        if matrix.roles and (unknown := held - set(matrix.roles)):
-            raise ConfigurationError(
-                f"There is no role {min(unknown)!r}; known are {', '.join(matrix.roles)}."
-            )
+        check_known("role", held, matrix.roles)
         for permission in limits or ():
             matrix.check_declared(permission)
-        given = matrix.granted(held) if limits is None else matrix.granted(held) & limits
-        if (
-            scope.roles or scope.limits is not None
-        ):  # a request's; a script has neither, and may what it likes
-            for permission in sorted(given):
-                if not matrix.allows(scope, permission):
-                    raise PermissionDenied(
-                        f"The key would have the permission {permission!r}, which you do not have.",
-                        permission=permission,
-                    )
+        # a request's scope has roles or limits; a script's has neither, and may what it likes
+        is_request = bool(scope.roles) or scope.limits is not None
+        given = matrix.granted(held)
+        if user_id is not None:
+            given |= self._granted_to(session, scope, user_id, is_request=is_request)
+        for permission in sorted(given if limits is None else given & limits):
+            if is_request and not matrix.allows(scope, permission):
+                raise PermissionDenied(
+                    f"The key would have the permission {permission!r}, which you do not have.",
+                    permission=permission,
+                )
         return held, limits
+
+    def _granted_to(
+        self, session: Session, scope: Scope, user_id: str, *, is_request: bool
+    ) -> frozenset[str]:
+        """Return the permissions of the member in whose name a key is to work."""
+        if is_request and (scope.actor is None or scope.actor.kind != "user" or scope.actor.id != user_id):
+            raise InvalidValue(
+                "In a request a key works in nobody's name but your own: roles change, and with them what it may.",
+                field="user_id",
+            )
+        member = self._kit.directory.membership(session, scope.tenant, user_id)
+        if member is None:
+            raise InvalidValue(f"{user_id[:80]!r} is not an active member here.", field="user_id")
+        return self._kit.roles.granted(member.roles) | member.permissions
 
 
 def _told(key: ApiKey) -> dict[str, object]:
@@ -217,7 +237,7 @@ class KitShareLinks:
 
         Raises:
             LinkInvalid: it does not exist, has expired, was revoked, or is used up.
-            ResolutionError: the tenant is suspended.
+            ResolutionError: the tenant is not served, or does not let anybody in from there.
         """
         scope, link = self._open(text, request or RequestFacts())
         with self._kit.entered(scope):
@@ -242,7 +262,7 @@ class KitShareLinks:
             tenant = self._kit.directory.by_id(session, str(link.tenant_id))
             if tenant is None:
                 raise LinkInvalid("The tenant of this link does not exist any more.")
-            self._kit.served(tenant)
+            admit_from(self._kit.served(tenant), request)
             actor = Actor(str(link.id), kind="link")
             self._kit.audit.trail.record_for(
                 session,

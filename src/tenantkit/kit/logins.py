@@ -90,7 +90,6 @@ class KitLogins:
                 )
             session.commit()
         if isinstance(found, Replay):
-            self.revoked.add(found.login.id)
             raise RefreshTokenReplayed(
                 f"The refresh token of login {found.login.id} came a second time. The login was ended; sign in again."
             )
@@ -118,8 +117,6 @@ class KitLogins:
         with self._opened() as session:
             ended = self.store.revoke(session, login_id, user_id=user_id, because=because)
             session.commit()
-        if ended:
-            self.revoked.add(login_id)
         return ended
 
     async def asign_out(self, user_id: str, login_id: UUID, *, because: str = "signed out") -> bool:
@@ -140,7 +137,6 @@ class KitLogins:
         with self._opened() as session:
             ended = self.store.revoke_all(session, user_id, keep=keep, because=because)
             session.commit()
-        self.revoked.forget()
         return ended
 
     async def asign_out_everywhere(

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
+from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
@@ -153,6 +153,7 @@ class TenantKit(Requests):
             lifetime=settings.login_lifetime,
             idle_lifetime=settings.login_idle_lifetime,
             grace=settings.refresh_grace,
+            changed=self._logins_changed,
         )
         revoked = RevokedLogins(
             self._revoked_since,
@@ -256,6 +257,9 @@ class TenantKit(Requests):
     def _revoked_since(self, moment: datetime) -> set[UUID]:
         with Session(self.owner_engine) as session:
             return self.logins.store.revoked_since(session, moment)
+
+    def _logins_changed(self, session: Session) -> None:
+        event.listen(session, "after_commit", lambda _session: self.logins.revoked.forget(), once=True)
 
     def _directory_changed(self, session: Session) -> None:
         self.directory_cache.clear_after(session)

@@ -2,12 +2,12 @@
 
 from tenantkit.tokens.access import AccessTokens
 from tenantkit.tokens.api_keys import ApiKeys
-from tenantkit.tokens.claims import ClaimMap
+from tenantkit.tokens.claims import LOGIN_CLAIM, ClaimMap
 from tenantkit.tokens.compact import Compact, read_compact
 from tenantkit.tokens.issuers import Issuer, TrustedIssuers
 from tenantkit.tokens.keys import ALGORITHMS, KeyRing, TokenKey
 from tenantkit.tokens.lockouts import Backoff, Lockouts
-from tenantkit.tokens.logins import LOGIN_CLAIM, Logins
+from tenantkit.tokens.logins import Logins
 from tenantkit.tokens.model import (
     AccessToken,
     ApiKey,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.ids import new_id
 from tenantkit.core.opaque import digest_opaque, make_opaque
 from tenantkit.core.scope import Scope
+from tenantkit.core.texts import check_text
 from tenantkit.exceptions import ConfigurationError, InvalidValue
 from tenantkit.protocols import Clock
 from tenantkit.tokens.model import ApiKey, NewApiKey
@@ -20,6 +21,7 @@ __all__ = ["ApiKeys"]
 
 _SHOWN: Final = 4  # characters of the random part, of 43
 _MAX_NAME: Final = 200
+_LONGEST: Final = 10 * 366 * 86_400  # seconds
 _TOUCHED: Final = timedelta(minutes=1)
 
 
@@ -85,10 +87,11 @@ class ApiKeys:
             raise ConfigurationError(
                 "An API key has roles of its own, or works for a member with user_id=: say one."
             )
-        if not 0 < len(name.strip()) <= len(name) <= _MAX_NAME:
-            raise InvalidValue(f"The name of an API key has 1 to {_MAX_NAME} characters.", field="name")
-        if lifetime is not None and not lifetime > 0:
-            raise InvalidValue("The lifetime of an API key is seconds above 0.", field="lifetime")
+        check_text(name, "name", _MAX_NAME)
+        if lifetime is not None and not 0 < lifetime <= _LONGEST:
+            raise InvalidValue(
+                "The lifetime of an API key is seconds above 0, up to ten years.", field="lifetime"
+            )
         text, now = make_opaque(self.prefix), self._clock.now()
         key = ApiKey(
             id=new_id(),

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from tenantkit.exceptions import ConfigurationError, TokenInvalid
 
-__all__ = ["REGISTERED", "ClaimMap", "audiences_of", "times_of"]
+__all__ = ["LOGIN_CLAIM", "REGISTERED", "ClaimMap", "audiences_of", "times_of"]
 
+LOGIN_CLAIM: Final = "sid"  # OpenID Connect Front-Channel Logout, 3
 REGISTERED: Final = ("iss", "aud", "exp", "nbf", "iat", "jti")  # RFC 7519, 4.1; `sub` is mapped
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999, the last that datetime knows; NaN is not below it
 _MAX_USER_ID: Final = 200  # characters, as the column of memberships

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tenantkit.core.texts import is_storable
 from tenantkit.exceptions import TokenInvalid
 
 __all__ = ["Compact", "read_base64", "read_compact"]
@@ -69,11 +70,12 @@ def _read_object(text: str, part: str) -> dict[str, Any]:
     try:
         spelled = _read_part(text, part).decode()
         found = _JSON.decode(spelled)
+        is_text = "\\u" not in spelled or _is_text(found)
     except (ValueError, RecursionError) as error:
         raise TokenInvalid(f"The token's {part} is no JSON: {error}.") from error
     if not isinstance(found, dict):
         raise TokenInvalid(f"The token's {part} is no JSON object.")
-    if "\\u" in spelled and not _is_text(found):
+    if not is_text:
         raise TokenInvalid(f"The token's {part} holds NUL, or half a surrogate pair.")
     return found
 
@@ -95,9 +97,7 @@ def _is_text(value: object) -> bool:
         return all(_is_text(name) and _is_text(member) for name, member in value.items())
     if isinstance(value, list):
         return all(map(_is_text, value))
-    return not isinstance(value, str) or not any(
-        char == "\0" or "\ud800" <= char <= "\udfff" for char in value
-    )
+    return not isinstance(value, str) or is_storable(value)
 
 
 _JSON: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tenantkit.core.tenant import TenantId
 from tenantkit.exceptions import ConfigurationError, TokenInvalid
 from tenantkit.protocols import Clock, TokenKeys
-from tenantkit.tokens.claims import ClaimMap, audiences_of, times_of
+from tenantkit.tokens.claims import LOGIN_CLAIM, ClaimMap, audiences_of, times_of
 from tenantkit.tokens.compact import Compact, read_compact
 from tenantkit.tokens.model import AccessToken
 
@@ -123,6 +123,8 @@ class Issuer:
         claims, name = self.claims.read(provided), self.claims.tenant_claim
         if self.tenant is not None and claims.setdefault(name, str(self.tenant)) != str(self.tenant):
             raise TokenInvalid(f"{self.name!r} speaks of one tenant, and the token names another.")
+        if not isinstance(claims.get(LOGIN_CLAIM, ""), str):
+            raise TokenInvalid(f"The claim {LOGIN_CLAIM!r} of the token is no text.")
         return AccessToken(
             user_id=claims["sub"],
             issuer=self.name,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
 from math import ceil
 from typing import Any, Final
 
@@ -112,13 +113,16 @@ class Lockouts:
 
     def clear(self, session: Session, account: str, address: str | None) -> None:
         """
-        Forget the attempts at an account, since one succeeded. Costs one statement.
+        Forget the attempts at an account, since one succeeded, and take one back from the address. Two statements.
 
         Those from the address on other accounts stay counted.
         """
         lockouts, subjects = self.tables.lockouts, self._subjects(account, address)
         of_account = [subject for kind, subject in subjects if kind != "address"]
         session.execute(delete(lockouts).where(lockouts.c.subject.in_(of_account)))
+        of_address = [subject for kind, subject in subjects if kind == "address"]
+        counted = lockouts.c.subject.in_(of_address), lockouts.c.attempts > 0
+        session.execute(update(lockouts).where(*counted).values(attempts=lockouts.c.attempts - 1))
 
     def prune(self, session: Session, *, limit: int = 1000) -> int:
         """Delete counters that are forgotten, at most so many, and return how many. Costs two statements."""
@@ -133,6 +137,7 @@ class Lockouts:
     def _subjects(self, account: str, address: str | None) -> list[tuple[str, str]]:
         found = [("account", _digest("account", account.strip().casefold()))]
         if address is not None:
+            address = _place(address)
             both = f"{account.strip().casefold()}\n{address}"
             found += [("address", _digest("address", address)), ("account at address", _digest("both", both))]
         return found
@@ -178,6 +183,17 @@ class Lockouts:
     @property
     def _central(self) -> Any:
         return central_tenant_id(self.tables.lockouts.c.tenant_id.type.python_type)
+
+
+def _place(address: str) -> str:
+    """Return what an address is counted by: of IPv6 the network of 64 bits, all of which one customer has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ip_network((int(found) >> 64 << 64, 64)))
 
 
 def _changed(session: Session, statement: Any) -> bool:

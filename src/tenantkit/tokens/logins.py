@@ -1,7 +1,7 @@
 """Logins on a database: pairs of tokens that follow from one another."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -17,12 +17,12 @@ from tenantkit.core.texts import storable
 from tenantkit.exceptions import ConfigurationError, TokenInvalid
 from tenantkit.protocols import Clock
 from tenantkit.tokens.access import AccessTokens
+from tenantkit.tokens.claims import LOGIN_CLAIM
 from tenantkit.tokens.model import Login, Replay, TokenPair
 from tenantkit.tokens.tables import TokenTables
 
-__all__ = ["LOGIN_CLAIM", "Logins"]
+__all__ = ["Logins"]
 
-LOGIN_CLAIM: Final = "sid"
 _PREFIX: Final = "tkr"
 _SIGNED_OUT: Final = "signed out"
 _REPLAYED: Final = "replayed"
@@ -48,6 +48,7 @@ class Logins:
         lifetime: seconds after which a login ends however much it is used.
         idle_lifetime: seconds after which a login ends that is not refreshed.
         grace: seconds for which a repetition gets the same answer. 0 forgives nothing.
+        changed: called with the session when logins were ended.
 
     Raises:
         ConfigurationError: a time is negative, or a login would end before its first access token.
@@ -64,6 +65,7 @@ class Logins:
         lifetime: float = 30 * 86_400,
         idle_lifetime: float = 7 * 86_400,
         grace: float = 10,
+        changed: Callable[[Session], object] | None = None,
     ) -> None:
         if not 0 < tokens.lifetime <= idle_lifetime <= lifetime or not 0 <= grace <= idle_lifetime:
             raise ConfigurationError(
@@ -72,7 +74,7 @@ class Logins:
             )
         self.tables, self._tokens, self._clock = tables, tokens, clock
         self._lifetime, self._idle = timedelta(seconds=lifetime), timedelta(seconds=idle_lifetime)
-        self._grace = timedelta(seconds=grace)
+        self._grace, self._changed = timedelta(seconds=grace), changed
 
     def sign_in(
         self,
@@ -122,10 +124,11 @@ class Logins:
         self, session: Session, refresh_token: str, *, request: RequestFacts | None = None
     ) -> TokenPair | Replay:
         """
-        Exchange a refresh token for the next pair. Costs four statements; a repetition within the grace two.
+        Exchange a refresh token for the next pair. Costs four statements; a repetition within the grace three.
 
         Of many at once with one token, the first one's transaction decides, the others wait for it and get the same
-        pair. A replay outside of the grace ends the login, and is returned, not raised: **commit it**.
+        pair. A replay outside of the grace, or after the next token was used, ends the login, and is returned, not
+        raised: **commit it**.
 
         Raises:
             TokenInvalid: it is no refresh token, is not known, or its login has ended. Nothing was changed that a
@@ -146,10 +149,10 @@ class Logins:
             raise TokenInvalid("The refresh token is not known.")
         login = _login_of(row)
         _check_alive(login, now)
-        if not is_first and row.used_at + self._grace <= now:
+        following = derive_opaque(_PREFIX, bytes.fromhex(row.salt), refresh_token)
+        if not is_first and (row.used_at + self._grace <= now or self._is_used(session, following)):
             self._revoke(session, self.tables.logins.c.id == login.id, _REPLAYED)
             return Replay(login)
-        following = derive_opaque(_PREFIX, bytes.fromhex(row.salt), refresh_token)
         pair = self._pair(login, row.claims, following, token_id=row.access_token_id, at=row.used_at)
         if is_first:
             self._keep(session, login, following, now)
@@ -233,6 +236,12 @@ class Logins:
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)  # as tokens count, and as every database keeps
 
+    def _is_used(self, session: Session, refresh_token: str) -> bool:
+        """Whether a token was exchanged: then who has the one before it is late, or a thief."""
+        tokens = self.tables.refresh_tokens.c
+        used_at = select(tokens.used_at).where(tokens.digest == digest_opaque(_PREFIX, refresh_token))
+        return session.scalar(used_at) is not None
+
     def _select_used(self, digest: str) -> Any:
         logins, tokens = self.tables.logins, self.tables.refresh_tokens
         used = (tokens.c.used_at, tokens.c.salt, tokens.c.access_token_id)
@@ -271,7 +280,10 @@ class Logins:
         logins = self.tables.logins
         ended = update(logins).where(which, logins.c.revoked_at.is_(None))
         facts = {"revoked_at": self._now(), "revoked_because": because[:32]}
-        return _changed(session, ended.values(**facts))
+        count = _changed(session, ended.values(**facts))
+        if count and self._changed is not None:
+            self._changed(session)
+        return count
 
 
 def _login_of(row: Row[Any]) -> Login:

@@ -5,9 +5,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
-from time import monotonic
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any, Final
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, build_opener
 
@@ -20,7 +21,9 @@ __all__ = ["PublishedKeys", "fetch_document", "read_key_set"]
 
 logger = logging.getLogger("tenantkit.tokens")
 
-_TIMEOUT: Final = 5  # seconds
+_TIMEOUT: Final = 5  # seconds of silence
+_DEADLINE: Final = 10  # seconds for the whole document
+_PATIENCE: Final = 2  # seconds for which others wait for who fetches
 _MAX_BYTES: Final = 262_144
 _MAX_KEYS: Final = 100
 _PLAIN_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
@@ -45,7 +48,7 @@ class PublishedKeys:
         cool_down: seconds between two tries to fetch them, whatever the first one's outcome.
         keep: seconds after which keys are no longer believed that could not be fetched again.
         fetch: fetches a document; raises :class:`OSError` where it cannot. By default with the standard library, up to
-            256 kB in 5 seconds, and without following redirects.
+            256 kB in 10 seconds, and without following redirects.
 
     Raises:
         ConfigurationError: the URL is none of those, an algorithm is unknown or is for secrets, or a time is none.
@@ -108,8 +111,10 @@ class PublishedKeys:
 
     def _renew(self, *, blocking: bool) -> None:
         tried = self._tried
-        if not self._fetching.acquire(blocking=blocking):
-            return  # somebody is at it, and the known key will do
+        if not self._fetching.acquire(timeout=_PATIENCE if blocking else 0):
+            if blocking:
+                raise KeysUnavailable(f"Somebody is fetching the keys at {self.url}, and it takes long.")
+            return  # the known key will do
         try:
             now = self._now()
             if self._tried != tried or now < self._tried + self._cool_down:
@@ -180,28 +185,42 @@ class _NoRedirects(HTTPRedirectHandler):
 
 def fetch_document(url: str) -> bytes:
     """
-    Fetch a document of up to 256 kB, without following redirects; a server that is silent for 5 seconds has failed.
+    Fetch a document of up to 256 kB within 10 seconds, without following redirects.
 
     Raises:
         OSError: it could not be fetched, or is larger.
 
     .. versionadded:: 0.1
     """
-    deadline = monotonic() + _TIMEOUT
-    document = bytearray()
+    found: Queue[bytes | OSError] = Queue()
+    # a socket's timeout counts from byte to byte, so that a server could keep one waiting for ever: a thread of its own
+    # is left to it then, one in a cool-down
+    Thread(target=_fetch_into, args=(found, url), daemon=True).start()
+    try:
+        answer = found.get(timeout=_DEADLINE)
+    except Empty:
+        raise URLError(f"the document took more than {_DEADLINE} seconds") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _fetch_into(found: "Queue[bytes | OSError]", url: str) -> None:
     try:
         with build_opener(_NoRedirects).open(url, timeout=_TIMEOUT) as answer:
-            while part := answer.read1(_MAX_BYTES):
-                document += part
-                if len(document) > _MAX_BYTES:
-                    raise URLError(f"the document is larger than {_MAX_BYTES} bytes")
-                if monotonic() > deadline:  # a timeout of sockets counts from byte to byte
-                    raise URLError(f"the document took more than {_TIMEOUT} seconds")
+            document: bytes = answer.read(_MAX_BYTES + 1)
+            if len(document) > _MAX_BYTES:
+                raise URLError(f"the document is larger than {_MAX_BYTES} bytes")
             if answer.length:
                 raise URLError(f"the document ended {answer.length} bytes early")
+            found.put(document)
+    except HTTPError as error:
+        error.close()  # it is an answer, too, and holds the socket
+        found.put(URLError(f"the answer is {error.code}"))
+    except OSError as error:
+        found.put(error)
     except HTTPException as error:
-        raise URLError(repr(error)) from error
-    return bytes(document)
+        found.put(URLError(repr(error)))
 
 
 def _check_url(url: str) -> None:

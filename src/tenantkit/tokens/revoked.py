@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.protocols import Clock
-from tenantkit.tokens.logins import LOGIN_CLAIM
+from tenantkit.tokens.claims import LOGIN_CLAIM
 from tenantkit.tokens.model import AccessToken
 
 __all__ = ["RevokedLogins"]
@@ -19,7 +19,7 @@ class RevokedLogins:
 
     They are few: an access token outlives its login by its lifetime at the most, so only what was ended since then is
     kept. They are read again when they are older than the lag, by one request for all, and only when a token of a login
-    is asked about. What is ended through this object is known to it at once. Threads may share one.
+    is asked about. Threads may share one.
 
     Args:
         read: returns the logins that were revoked at a moment or later; may wait.
@@ -60,11 +60,6 @@ class RevokedLogins:
                     self._known = frozenset(map(str, self._read(now - self._horizon)))
                     self._since = now
         return login_id in self._known
-
-    def add(self, login_id: UUID) -> None:
-        """Know a login that was ended, before it is read."""
-        with self._lock:
-            self._known |= {str(login_id)}
 
     def forget(self) -> None:
         """Read again at the next question."""

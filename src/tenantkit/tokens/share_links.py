@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.ids import new_id
 from tenantkit.core.opaque import digest_opaque, make_opaque
 from tenantkit.core.scope import Scope
+from tenantkit.core.texts import check_text
 from tenantkit.exceptions import InvalidValue, LinkInvalid
 from tenantkit.protocols import Clock
 from tenantkit.tokens.model import NewShareLink, ShareLink
@@ -19,6 +20,7 @@ __all__ = ["ShareLinks"]
 
 _PREFIX: Final = "tks"
 _DAYS: Final = range(1, 91)
+_USES: Final = range(1, 1_000_001)
 _LENGTHS: Final = {"resource": 300, "level": 32, "email": 320}
 
 
@@ -65,13 +67,11 @@ class ShareLinks:
         """
         if isinstance(days, bool) or days not in _DAYS:
             raise InvalidValue(f"A link is good for {_DAYS.start} to {_DAYS.stop - 1} days.", field="days")
-        if max_uses is not None and max_uses < 1:
-            raise InvalidValue("A link that can be opened has at least one use.", field="max_uses")
+        if max_uses is not None and max_uses not in _USES:
+            raise InvalidValue(f"A link has {_USES.start} to {_USES.stop - 1} uses.", field="max_uses")
         for field, value in (("resource", resource), ("level", level), ("email", email)):
-            if value is not None and not 0 < len(value) <= _LENGTHS[field]:
-                raise InvalidValue(
-                    f"The {field} of a link has 1 to {_LENGTHS[field]} characters.", field=field
-                )
+            if value is not None:
+                check_text(value, field, _LENGTHS[field])
         text, now = make_opaque(_PREFIX), self._clock.now()
         link = ShareLink(
             id=new_id(),
@@ -93,6 +93,7 @@ class ShareLinks:
         links = self.tables.share_links
         query = select(links).where(*self._open()).order_by(links.c.id.desc())
         if resource is not None:
+            check_text(resource, "resource", _LENGTHS["resource"])
             query = query.where(links.c.resource == resource)
         return [_link_of(row) for row in session.execute(query)]
 

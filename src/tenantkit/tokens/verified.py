@@ -33,10 +33,12 @@ class VerifiedTokens:
         tokens: verifies what was not seen before.
         clock: tells the time.
         size: how many tokens are remembered at the most; about 1.5 kB each. 0 remembers none.
+        lifetime: seconds after which a signature is checked anew, so that a key or an issuer that was dropped is not
+            believed for long.
         is_revoked: asked each time; it must be quick, since every request waits for it.
 
     Raises:
-        ConfigurationError: the size is no whole number from 0 up.
+        ConfigurationError: the size is no whole number from 0 up, or the lifetime is not positive.
 
     .. versionadded:: 0.1
     """
@@ -47,12 +49,16 @@ class VerifiedTokens:
         clock: Clock,
         *,
         size: int = 10_000,
+        lifetime: float = 600,
         is_revoked: Callable[[AccessToken], bool] | None = None,
     ) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < 0:
             raise ConfigurationError(f"The size of a token cache is a whole number from 0 up, not {size!r}.")
+        if not lifetime > 0:
+            raise ConfigurationError(f"The lifetime of a token cache is seconds above 0, not {lifetime!r}.")
         self._tokens, self._clock, self._size, self._is_revoked = tokens, clock, size, is_revoked
-        self._seen: OrderedDict[bytes, AccessToken] = OrderedDict()
+        self._lifetime = lifetime
+        self._seen: OrderedDict[bytes, tuple[AccessToken, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -106,15 +112,17 @@ class VerifiedTokens:
     def _recall(self, digest: bytes) -> AccessToken | None:
         now = self._clock.now().timestamp()
         with self._lock:
-            seen = self._seen.get(digest)
+            seen, since = self._seen.get(digest, (None, now))
             if seen is None or not seen.valid_from <= now < seen.valid_until:
+                return None
+            if not since <= now < since + self._lifetime:
                 return None
             self._seen.move_to_end(digest)
         return seen
 
     def _remember(self, digest: bytes, token: AccessToken) -> None:
         with self._lock:
-            self._seen[digest] = token
+            self._seen[digest] = token, self._clock.now().timestamp()
             while len(self._seen) > self._size:
                 self._seen.popitem(last=False)
 
