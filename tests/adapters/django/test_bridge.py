@@ -94,6 +94,15 @@ def test_what_the_session_holds_back_is_written(kit):
     assert ["tag.created", "tag.renamed"] == events(kit)
 
 
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+def test_the_functions_of_django_stay(kit):
+    """SQLAlchemy's `regexp` does not take the place of Django's, which knows NULL, on Django's connection."""
+    with kit.scope("acme"), transaction.atomic():
+        kit.session().execute(kit.audit.trail.tables.events.select())
+        driver = connections["default"].connection
+        assert (None, 1) == tuple(driver.execute("SELECT NULL REGEXP 'a', 'abc' REGEXP 'b'").fetchone())
+
+
 def test_a_savepoint_takes_both_away(kit):
     """A nested atomic() that fails takes away what the kit wrote in it, and nothing from before."""
     with kit.scope("acme"), transaction.atomic():
@@ -219,7 +228,7 @@ def test_a_session_is_told_of_its_own_scope(kit):
         with kit.scope("bolt"):
             Person.objects.count()
         kit.audit.record("after")
-        assert ["after", "before"] == [event.action for event in kit.audit.latest()]
+        assert ["after", "before"] == [event.action for event in kit.audit.latest(2)]
 
 
 def test_unscoped(kit):

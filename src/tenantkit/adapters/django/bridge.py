@@ -147,6 +147,13 @@ class _Borrowed:
         cursor.adapters.register_loader("jsonb", JsonbLoader)
         return cursor
 
+    def create_function(self, name: str, narg: int, function: Any, **options: Any) -> None:
+        """
+        Leave Django's functions as they are: SQLAlchemy would put its ``regexp`` in the place of Django's.
+
+        SQLite refuses that besides while a statement is open, as of a result that nobody read to its end.
+        """
+
     def add_notice_handler(self, handler: Any) -> None:
         """Leave Django's connection without SQLAlchemy's handler, of which each use would add one."""
 
