@@ -96,11 +96,11 @@ def test_what_the_session_holds_back_is_written(kit):
 
 @pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
 def test_the_functions_of_django_stay(kit):
-    """SQLAlchemy's `regexp` does not take the place of Django's, which knows NULL, on Django's connection."""
+    """SQLAlchemy's `regexp` does not take the place of Django's, which knows numbers, on Django's connection."""
     with kit.scope("acme"), transaction.atomic():
         kit.session().execute(kit.audit.trail.tables.events.select())
         driver = connections["default"].connection
-        assert (None, 1) == tuple(driver.execute("SELECT NULL REGEXP 'a', 'abc' REGEXP 'b'").fetchone())
+        assert (1,) == tuple(driver.execute("SELECT 12 REGEXP '2'").fetchone())
 
 
 def test_a_savepoint_takes_both_away(kit):
