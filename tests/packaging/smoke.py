@@ -285,7 +285,7 @@ def private_pem(pair):
 
 def other_frameworks(wanted):
     """The adapters that need another framework than the wanted one, or an event loop that it does without."""
-    of_asgi = () if wanted == "fastapi" else ("asgi", "seats")
+    of_asgi = () if wanted == "fastapi" else ("asgi", "own_task", "seats")
     others = (name for name in ("django", "fastapi", "flask") if name != wanted)
     return {f"tenantkit.adapters.{name}" for name in (*of_asgi, *others)}
 
@@ -375,10 +375,25 @@ RUNS = {
     "flask": [core, flask],
     "django": [core, django],
     "redis": [core, redis],
+    "crypto": [core, crypto],
     "cli": [core, cli],
     "demo": [core, asyncio_, postgres, fastapi, cli, demo],
     "test": [core, test],
-    "all": [core, alembic, asyncio_, mariadb, postgres, fastapi, flask, django, redis, cli, demo, test],
+    "all": [
+        core,
+        alembic,
+        asyncio_,
+        crypto,
+        mariadb,
+        postgres,
+        fastapi,
+        flask,
+        django,
+        redis,
+        cli,
+        demo,
+        test,
+    ],
 }
 
 
