@@ -321,6 +321,12 @@ def test_a_default_contradicts_nobody():
     assert [] == resolver.speak(seen(), {}, vouched=True)
 
 
+def test_a_resolver_says_how_it_was_made():
+    """As one writes it."""
+    spelled = "first(agree(TokenClaim('org'), Host('{tenant}.localhost')), Header('X-Tenant'))"
+    assert spelled == repr(first(agree(TokenClaim("org"), Host("{tenant}.localhost")), Header("X-Tenant")))
+
+
 def test_a_default_warns():
     """It is for development, and says so; it speaks for whom nobody else does."""
     with pytest.warns(RuntimeWarning, match="Leave it out"):

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tenantkit.core.tenant import Tenant, check_served
 from tenantkit.exceptions import (
@@ -26,12 +26,17 @@ class Resolver(ABC):
     .. versionadded:: 0.1
     """
 
+    _verb: ClassVar[str]
+
     def __init__(self, parts: Sequence["Source | Resolver"]) -> None:
         if not parts:
             raise ConfigurationError(
                 "Nobody would name a tenant: give at least one source, such as TokenClaim('org')."
             )
         self.parts = tuple(parts)
+
+    def __repr__(self) -> str:
+        return f"{self._verb}({', '.join(map(repr, self.parts))})"
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -106,6 +111,8 @@ class Agreement(Resolver):
     .. versionadded:: 0.1
     """
 
+    _verb = "agree"
+
     def __init__(self, parts: Sequence[Source | Resolver]) -> None:
         if not any(source.authenticated for part in parts for source in _sources_of(part)):
             raise ConfigurationError(
@@ -126,6 +133,8 @@ class Precedence(Resolver):
 
     .. versionadded:: 0.1
     """
+
+    _verb = "first"
 
     def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
         """Return what the first source says that speaks; those behind it are not asked."""
