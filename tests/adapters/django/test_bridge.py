@@ -9,7 +9,7 @@ from django.db import connection, connections, transaction
 from django.db.models.signals import post_migrate
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import registry
 
 import tests
@@ -101,6 +101,20 @@ def test_the_functions_of_django_stay(kit):
         kit.session().execute(kit.audit.trail.tables.events.select())
         driver = connections["default"].connection
         assert (1,) == tuple(driver.execute("SELECT 12 REGEXP '2'").fetchone())
+
+
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+def test_a_result_that_nobody_read_holds_nothing_up(kit):
+    """Django may write after the transaction, even where another connection did so, though the result is still held."""
+    with kit.scope("acme"), transaction.atomic():
+        result = kit.session().execute(kit.directory.tables.tenants.select())
+    with kit.unscoped_session(reason="another connection", actor="test") as session:
+        session.commit()
+    with kit.scope("acme"), transaction.atomic():
+        Tag.objects.create(label="new")
+    assert ["new"] == labels()
+    with pytest.raises(ProgrammingError, match="closed cursor"):
+        result.all()
 
 
 def test_a_savepoint_takes_both_away(kit):

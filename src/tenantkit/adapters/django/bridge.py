@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
+from weakref import WeakSet
 
 from django.db import connections
 from sqlalchemy import URL, Engine, NullPool, event
@@ -125,6 +126,7 @@ class _Borrowed:
                 f"The kit's session works in a transaction of Django's, and there is none on {alias!r}. Use "
                 "`with transaction.atomic():`, or leave TENANTKIT['ATOMIC'] on for requests."
             )
+        self._of_sqlite: WeakSet[sqlite3.Cursor] = WeakSet()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.wrapper.connection, name)
@@ -136,6 +138,7 @@ class _Borrowed:
         if self.wrapper.vendor == "sqlite":
             cursor = self.wrapper.connection.cursor(*args, **options)
             cursor.row_factory = _as_stored
+            self._of_sqlite.add(cursor)
             return cursor
         from psycopg import Cursor
         from psycopg.types.json import JsonbLoader, JsonLoader
@@ -164,7 +167,14 @@ class _Borrowed:
         """Leave the transaction to Django, which rolls back at the end of `atomic()` where an error leaves it."""
 
     def close(self) -> None:
-        """Leave the connection to Django."""
+        """
+        Leave the connection to Django, with nothing open on it.
+
+        A result that nobody read to its end would hold SQLite to what it saw: after another connection's commit, every
+        write of Django's would be refused as locked.
+        """
+        for cursor in list(self._of_sqlite):
+            cursor.close()
 
 
 class _Savepoint(_Borrowed):
