@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from tenantkit.core.tenant import Tenant
 
 if TYPE_CHECKING:
+    from tenantkit.directory.model import Membership
     from tenantkit.resolution.model import Named, RequestView
     from tenantkit.tokens.keys import TokenKey
 
-__all__ = ["Clock", "Source", "TenantLookup", "TokenKeys"]
+__all__ = ["Clock", "DirectoryLookup", "MembershipLookup", "Source", "TenantLookup", "TokenKeys"]
 
 
 @runtime_checkable
@@ -36,6 +37,23 @@ class TenantLookup(Protocol):
     def by_domain(self, domain: str) -> Tenant | None:
         """Return the tenant whose own domain it is known to be, or None."""
         ...
+
+
+class MembershipLookup(Protocol):
+    """Promises to find memberships by the state of the directory, or of seconds ago, and only those that count."""
+
+    def membership(self, tenant: Tenant, user_id: str) -> "Membership | None":
+        """Return the active membership of a user, or None; an id that nobody could have is nobody's."""
+        ...
+
+
+class DirectoryLookup(TenantLookup, MembershipLookup, Protocol):
+    """
+    Promises both. What an application implements that has a table of organizations of its own.
+
+    Each question costs one statement, writes nothing, and may wait. ``tenantkit.testing.contracts.LookupContract``
+    holds an implementation to it.
+    """
 
 
 class Source(Protocol):

@@ -102,8 +102,8 @@ def test_refusals_need_no_look_up(kit, request_of):
     assert [] == told
 
 
-def test_who_is_no_member_is_asked_for_each_time(kit, request_of, acme):
-    """Whoever becomes a member is served at the next request."""
+def test_who_was_no_member_is_served_once_he_is(kit, request_of, acme):
+    """Whoever becomes a member is served at the next request, though it was known a moment ago that he is none."""
     for _ in range(2):
         with pytest.raises(NotAMember):
             kit.identify(request_of("guest"))

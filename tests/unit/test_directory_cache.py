@@ -8,7 +8,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from tenantkit import Tenant, new_id
-from tenantkit.directory import CachedLookup, DirectoryCache, Membership, NotCached
+from tenantkit.directory import CachedLookup, DirectoryCache, Lifetimes, Membership, NotCached
 from tenantkit.exceptions import ConfigurationError
 from tests.unit.clocks import FixedClock
 
@@ -17,20 +17,23 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Asked:
-    """A directory of one tenant and one member, that notes what it is asked."""
+    """A directory of one tenant and one member, that notes what it is asked; on any session."""
 
     def __init__(self):
         self.questions = []
 
-    def by_slug(self, _session, slug):
+    def __call__(self, _session):
+        return self
+
+    def by_slug(self, slug):
         self.questions.append(slug)
         return ACME if slug == "acme" else None
 
-    def by_id(self, _session, tenant_id):
+    def by_id(self, tenant_id):
         self.questions.append(tenant_id)
         return ACME if tenant_id == str(ACME.id) else None
 
-    def membership(self, _session, tenant, user_id):
+    def membership(self, tenant, user_id):
         self.questions.append((tenant.slug, user_id))
         return Membership(tenant.id, user_id, frozenset({"reader"})) if user_id == "ann" else None
 
@@ -43,8 +46,8 @@ def clock():
 
 @pytest.fixture
 def cache(clock):
-    """A cache of 10 seconds and 3 answers."""
-    return DirectoryCache(clock, lifetime=10, size=3)
+    """A cache of 10 seconds, 1 for what was not found, and 3 answers, which nobody tells of changes."""
+    return DirectoryCache(clock, Lifetimes(untold=10, missing=1), size=3)
 
 
 @pytest.fixture
@@ -67,12 +70,61 @@ def test_what_was_found_is_not_asked_again(ask, directory):
     assert ["acme", str(ACME.id), ("acme", "ann")] == directory.questions
 
 
-def test_what_was_not_found_is_asked_again(ask, directory):
-    """A tenant or member that is not there may be the next moment."""
-    for _ in range(2):
-        assert ask().by_slug("bolt") is None
-        assert ask().membership(ACME, "bob") is None
-    assert ["bolt", ("acme", "bob")] * 2 == directory.questions
+def test_what_was_not_found_is_soon_asked_again(ask, directory, clock):
+    """A tenant or member that is not there may be the next second."""
+    for _ in range(3):
+        for _ in range(2):
+            assert ask().by_slug("bolt") is None
+            assert ask().membership(ACME, "bob") is None
+        clock.move(1)
+    assert ["bolt", ("acme", "bob")] * 3 == directory.questions
+
+
+def test_strangers_push_out_no_answers(ask, directory, cache):
+    """However many names are made up, what was found stays, and little is kept of them."""
+    ask().by_slug("acme")
+    for number in range(1200):
+        ask().by_slug(f"made-up-{number}")
+    ask().by_slug("acme")
+    assert 1 == directory.questions.count("acme")
+    assert ([False] * 200, [True] * 1000) == (
+        [cache.is_missing(("slug", f"made-up-{number}")) for number in range(200)],
+        [cache.is_missing(("slug", f"made-up-{number}")) for number in range(200, 1200)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_told", "seconds", "known"),
+    [
+        (False, 9, [True, True]),
+        (False, 10, [False, False]),
+        (True, 19, [True, True]),
+        (True, 20, [True, False]),
+        (True, 29, [True, False]),
+        (True, 30, [False, False]),
+    ],
+)
+def test_while_changes_are_told_each_kind_has_its_time(clock, is_told, seconds, known):
+    """Tenants and memberships are good for longer then; from the moment on when nobody does, for the shorter time."""
+    told = [True]
+    cache = DirectoryCache(clock, Lifetimes(untold=10, tenant=30, member=20), is_told=lambda: told[0])
+    cache.remember("tenant", ACME, changes=0)
+    cache.remember("member", Membership(ACME.id, "ann", frozenset()), changes=0)
+    told[0] = is_told
+    clock.move(seconds)
+    assert known == [cache.recall(key) is not None for key in ("tenant", "member")]
+
+
+def test_a_change_is_one_tenants(clock):
+    """What is known about others stays; whatever was not found may be there now."""
+    told = []
+    cache = DirectoryCache(clock, tell=told.append)
+    bolt = Tenant(new_id(), "bolt")
+    for key, found in ((1, ACME), (2, Membership(ACME.id, "ann", frozenset())), (3, bolt), (4, None)):
+        cache.remember(key, found, changes=0)
+    cache.announce({str(ACME.id)})
+    assert [None, None, bolt] == [cache.recall(key) for key in (1, 2, 3)]
+    assert (False, [frozenset({str(ACME.id)})]) == (cache.is_missing(4), told)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +181,7 @@ def test_it_is_emptied_when_the_transaction_ends(cache, ending):
     engine = create_engine("sqlite://")
     with Session(engine) as session:
         session.connection()
-        cache.clear_after(session)
+        cache.forget_after(session, ACME.id)
         with session.begin_nested():
             cache.remember("a", ACME, changes=cache.changes)
         assert 1 == len(cache)
@@ -140,7 +192,7 @@ def test_it_is_emptied_when_the_transaction_ends(cache, ending):
 
 def test_a_lifetime_of_nothing_remembers_nothing(directory, clock):
     """Such a cache asks at each request."""
-    cache = DirectoryCache(clock, lifetime=0)
+    cache = DirectoryCache(clock, Lifetimes(untold=0), is_told=lambda: True)
     for _ in range(2):
         CachedLookup(directory, cache, Session).by_slug("acme")
     assert (2, 0) == (len(directory.questions), len(cache))
@@ -148,10 +200,17 @@ def test_a_lifetime_of_nothing_remembers_nothing(directory, clock):
 
 @pytest.mark.parametrize(
     "options",
-    [{"lifetime": -1}, {"lifetime": float("nan")}, {"size": -1}, {"size": True}, {"size": 1.5}],
+    [
+        {"tenant": -1},
+        {"untold": float("nan")},
+        {"missing": float("inf")},
+        {"size": -1},
+        {"size": True},
+        {"size": 1.5},
+    ],
     ids=str,
 )
 def test_bad_options(options):
     """They are refused at the start, by name."""
     with pytest.raises(ConfigurationError, match=next(iter(options))):
-        DirectoryCache(SimpleNamespace(), **options)
+        DirectoryCache(SimpleNamespace(), **options) if "size" in options else Lifetimes(**options)

@@ -38,13 +38,18 @@ class Settings(BaseSettings):
         login_lifetime: seconds after which a login ends, however much it is used.
         login_idle_lifetime: seconds after which a login ends that is not refreshed.
         refresh_grace: seconds for which a refresh token that is sent again gets the same answer.
-        revocation_lag: seconds after which a login that was ended in another process is known in this one. 0 asks the
-            database at each request with a token of a login.
-        directory_cache_lifetime: seconds for which a tenant or membership that was found is not looked up again. A
-            change through the directory is seen by this process at once, by others after these seconds. 0 looks up
-            at each request.
+        revocation_lag: seconds after which a login that was ended in another process is known in this one at the
+            latest; where there is Redis, it is told at once. 0 asks the database at each request with a token of a
+            login.
+        directory_cache_lifetime: seconds for which a tenant or membership that was found is not looked up again, while
+            nobody tells what other processes change. A change through the directory is seen by this process at once, by
+            others after these seconds. 0 looks up at each request.
         directory_cache_size: how many tenants and memberships are remembered.
+        tenant_cache_lifetime: the same for a tenant, while Redis tells what other processes change.
+        member_cache_lifetime: the same for a membership or an API key, while Redis tells.
+        missing_cache_lifetime: seconds for which a tenant or membership that was not found is not looked up again.
         redis_url: URL of the Redis server, if the application has one.
+        redis_prefix: what the names of all keys and channels in Redis begin with; one for each application.
         tenant_id_type: the type of tenant ids in this application.
         owner_role: the role whose last holder cannot leave a tenant.
         reserved_domains: domains of the application's own, which no tenant can bring. As a variable of the environment
@@ -87,7 +92,11 @@ class Settings(BaseSettings):
     revocation_lag: float = Field(default=10, ge=0, allow_inf_nan=False)
     directory_cache_lifetime: float = Field(default=10, ge=0, allow_inf_nan=False)
     directory_cache_size: int = Field(default=10_000, ge=0)
+    tenant_cache_lifetime: float = Field(default=900, ge=0, allow_inf_nan=False)
+    member_cache_lifetime: float = Field(default=300, ge=0, allow_inf_nan=False)
+    missing_cache_lifetime: float = Field(default=2, ge=0, allow_inf_nan=False)
     redis_url: SecretStr | None = None
+    redis_prefix: str = Field(default="tenantkit", pattern=r"^[a-z0-9_.-]{1,60}$")
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"
     owner_role: str = Field(default="owner", min_length=1)
     reserved_domains: tuple[str, ...] = ()

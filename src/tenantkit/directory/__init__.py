@@ -1,6 +1,6 @@
 """Who are the tenants and their people?"""
 
-from tenantkit.directory.cache import CachedLookup, DirectoryCache, NotCached
+from tenantkit.directory.cache import CachedLookup, DirectoryCache, Lifetimes, NotCached
 from tenantkit.directory.domains import Domains
 from tenantkit.directory.invitations import Invitations
 from tenantkit.directory.model import Domain, Invitation, Membership, NewInvitation, Page, Workspace
@@ -22,6 +22,7 @@ __all__ = [
     "Domains",
     "Invitation",
     "Invitations",
+    "Lifetimes",
     "Membership",
     "NewInvitation",
     "NotCached",

@@ -1,59 +1,109 @@
 """What the directory answered a moment ago: a person's requests follow one another."""
 
+import math
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from tenantkit.core.tenant import Tenant
+from tenantkit.core.tenant import Tenant, TenantId
 from tenantkit.directory.model import Membership
-from tenantkit.directory.store import Directory
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.protocols import Clock
+from tenantkit.protocols import Clock, DirectoryLookup
 
-__all__ = ["CachedLookup", "DirectoryCache", "NotCached"]
+__all__ = ["CachedLookup", "DirectoryCache", "Lifetimes", "NotCached"]
 
 Found = TypeVar("Found")
+_MISSING: Final = 1000  # strangers' questions that are remembered; they must not push out answers
 
 
 class NotCached(LookupError):
     """The directory itself has to be asked."""
 
 
-class DirectoryCache:
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
     """
-    Tenants and memberships that were found, each for a few seconds.
-
-    What was not found is not remembered: a new tenant, a new member is served at once. A change that is made through
-    the kit's :class:`Directory` empties the cache when its transaction ends; those of other kits and processes, and
-    those that are made otherwise, are seen once the lifetime is over. The least recently asked is forgotten first.
-    Threads may share one.
+    Seconds for which an answer of the directory is good; 0 remembers none.
 
     Args:
-        clock: tells the time.
-        lifetime: seconds for which an answer is good; 0 remembers none.
-        size: how many answers are remembered at the most; about 0.5 kB each.
+        untold: of any answer, while nobody tells what other processes change. 0 remembers nothing at all.
+        tenant: of a tenant, while changes are told.
+        member: of a membership or an API key, while changes are told.
+        missing: of what was not found.
 
     Raises:
-        ConfigurationError: the lifetime is negative, or the size is no whole number from 0 up.
+        ConfigurationError: one is negative, or no number.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, clock: Clock, *, lifetime: float = 10, size: int = 10_000) -> None:
-        if not lifetime >= 0:
-            raise ConfigurationError(
-                f"The lifetime of cached answers is seconds from 0 up, not {lifetime!r}."
-            )
+    untold: float = 10
+    tenant: float = 900
+    member: float = 300
+    missing: float = 2
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if not 0 <= getattr(self, one.name) < math.inf:
+                raise ConfigurationError(
+                    f"The lifetime `{one.name}` of cached answers is seconds from 0 up, not "
+                    f"{getattr(self, one.name)!r}."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    found: Any
+    since: float
+    lifetime: float  # while changes are told
+    tenant: str
+
+
+class DirectoryCache:
+    """
+    Tenants and memberships that were found, each for as long as it can be relied on.
+
+    A change that is made through the kit's :class:`Directory` is seen by this kit when its transaction ends: the
+    answers about its tenant are forgotten, and whatever was not found. Other processes are told, if somebody tells
+    them; while nobody does, the shorter lifetime bounds how old an answer can be. The least recently asked is forgotten
+    first. Threads may share one.
+
+    Args:
+        clock: tells the time.
+        lifetimes: for how long answers are good.
+        size: how many answers are remembered at the most; about 0.7 kB each.
+        is_told: whether this process is told of others' changes just now; it must be quick.
+        tell: tells others of the tenants that were changed, by id as text; it must not wait.
+
+    Raises:
+        ConfigurationError: the size is no whole number from 0 up.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        lifetimes: Lifetimes | None = None,
+        *,
+        size: int = 10_000,
+        is_told: Callable[[], bool] | None = None,
+        tell: Callable[[frozenset[str]], object] | None = None,
+    ) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < 0:
             raise ConfigurationError(
                 f"The size of a directory cache is a whole number from 0 up, not {size!r}."
             )
-        self._clock, self._lifetime, self._size = clock, lifetime, size
-        self._answers: OrderedDict[object, tuple[Any, float]] = OrderedDict()
+        self._clock, self._lifetimes, self._size = clock, lifetimes or Lifetimes(), size
+        self._is_told, self._tell = is_told, tell
+        self._answers: OrderedDict[object, _Answer] = OrderedDict()
+        self._of_tenant: defaultdict[str, set[object]] = defaultdict(set)
+        self._missing: OrderedDict[object, float] = OrderedDict()
         self._lock = threading.Lock()
         self._changes = 0
 
@@ -62,53 +112,101 @@ class DirectoryCache:
 
     @property
     def changes(self) -> int:
-        """How often the cache was emptied."""
+        """How often something was forgotten because it changed."""
         return self._changes
 
     def recall(self, key: object) -> Any | None:
         """Return what was found, or None."""
         now = self._now()
+        is_told = self._is_told is not None and self._is_told()
         with self._lock:
-            found, since = self._answers.get(key, (None, now))
-            if found is None:
+            answer = self._answers.get(key)
+            if answer is None:
                 return None
-            if not since <= now < since + self._lifetime:
-                del self._answers[key]
+            lifetime = answer.lifetime if is_told else min(answer.lifetime, self._lifetimes.untold)
+            if not answer.since <= now < answer.since + lifetime:
+                self._drop(key)
                 return None
             self._answers.move_to_end(key)
-        return found
+        return answer.found
 
-    def remember(self, key: object, found: object, *, changes: int) -> None:
+    def is_missing(self, key: object) -> bool:
+        """Whether it was looked for a moment ago, and not found."""
+        now = self._now()
+        with self._lock:
+            since = self._missing.get(key)
+            return since is not None and since <= now < since + self._lifetimes.missing
+
+    def remember(self, key: object, found: Any, *, changes: int) -> None:
         """
-        Remember what was found, unless the cache was emptied since: then it may be what was there before.
+        Remember what was found, unless something changed since: then it may be what was there before.
 
         Args:
             key: what was asked.
-            found: the answer.
+            found: the answer; None where there is none.
             changes: how many there were before the transaction began in which it was found.
         """
         now = self._now()
         with self._lock:
-            if changes != self._changes or self._lifetime == 0:
+            if changes != self._changes or self._lifetimes.untold == 0:
                 return
-            self._answers[key] = (found, now)
+            if found is None:
+                if self._lifetimes.missing:
+                    self._missing[key] = now
+                    while len(self._missing) > _MISSING:
+                        self._missing.popitem(last=False)
+                return
+            is_tenant = isinstance(found, Tenant)
+            lifetime = self._lifetimes.tenant if is_tenant else self._lifetimes.member
+            if lifetime == 0:
+                return
+            self._drop(key)
+            answer = _Answer(found, now, lifetime, str(found.id if is_tenant else found.tenant_id))
+            self._answers[key] = answer
+            self._of_tenant[answer.tenant].add(key)
             while len(self._answers) > self._size:
-                self._answers.popitem(last=False)
+                self._drop(next(iter(self._answers)))
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._changes += 1
             self._answers.clear()
+            self._of_tenant.clear()
+            self._missing.clear()
 
-    def clear_after(self, session: Session) -> None:
-        """Forget everything when a session's transaction ends, which changed the directory."""
-        session.info[self] = True
+    def forget(self, tenant_id: str) -> None:
+        """Forget what is known about a tenant, by its id as text, and what was not found."""
+        with self._lock:
+            self._changes += 1
+            self._missing.clear()
+            for key in tuple(self._of_tenant.get(tenant_id, ())):
+                self._drop(key)
+
+    def forget_after(self, session: Session, tenant_id: TenantId) -> None:
+        """Forget what is known about a tenant when a session's transaction ends, which changed it; and tell others."""
+        changed: set[str] = session.info.setdefault(self, set())
+        changed.add(str(tenant_id))
         event.listen(session, "after_transaction_end", self._transaction_ended)
 
     def _transaction_ended(self, session: Session, transaction: SessionTransaction) -> None:
-        if transaction.parent is None and session.info.pop(self, False):
-            self.clear()
+        if transaction.parent is None and (changed := session.info.pop(self, None)):
+            self.announce(changed)
+
+    def announce(self, tenant_ids: set[str]) -> None:
+        """Forget what is known about tenants that changed, and tell others."""
+        for tenant_id in tenant_ids:
+            self.forget(tenant_id)
+        if self._tell is not None:
+            self._tell(frozenset(tenant_ids))
+
+    def _drop(self, key: object) -> None:
+        answer = self._answers.pop(key, None)
+        if answer is not None:
+            keys = self._of_tenant[answer.tenant]
+            keys.discard(key)
+            if not keys:
+                del self._of_tenant[answer.tenant]
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -119,7 +217,7 @@ class CachedLookup:
     The directory as requests ask it: from the cache, and where that does not know, on a session.
 
     Args:
-        directory: the directory.
+        directory: gives the directory on a session: the kit's own, or the application's.
         cache: what it answered before.
         open_session: opens an unscoped session at the first answer that the cache does not know; without it, such an
             answer is refused by :class:`NotCached`.
@@ -128,7 +226,10 @@ class CachedLookup:
     """
 
     def __init__(
-        self, directory: Directory, cache: DirectoryCache, open_session: Callable[[], Session] | None = None
+        self,
+        directory: Callable[[Session], DirectoryLookup],
+        cache: DirectoryCache,
+        open_session: Callable[[], Session] | None = None,
     ) -> None:
         self._directory, self._cache, self._open = directory, cache, open_session
         self._session: Session | None = None
@@ -136,36 +237,35 @@ class CachedLookup:
 
     def by_slug(self, slug: str) -> Tenant | None:
         """Return the tenant of a slug, or None."""
-        return self.find(("slug", slug), lambda session: self._directory.by_slug(session, slug))
+        return self.find(("slug", slug), lambda session: self._directory(session).by_slug(slug))
 
     def by_id(self, tenant_id: str) -> Tenant | None:
         """Return the tenant of an id in text form, or None."""
-        return self.find(("id", tenant_id), lambda session: self._directory.by_id(session, tenant_id))
+        return self.find(("id", tenant_id), lambda session: self._directory(session).by_id(tenant_id))
 
     def by_domain(self, domain: str) -> Tenant | None:
         """Return the tenant whose own domain it is known to be, or None."""
-        return self.find(("domain", domain), lambda session: self._directory.by_domain(session, domain))
+        return self.find(("domain", domain), lambda session: self._directory(session).by_domain(domain))
 
     def membership(self, tenant: Tenant, user_id: str) -> Membership | None:
         """Return the active membership of a user, or None."""
         key = ("member", tenant.id, user_id)
-        return self.find(key, lambda session: self._directory.membership(session, tenant, user_id))
+        return self.find(key, lambda session: self._directory(session).membership(tenant, user_id))
 
     def find(self, key: object, ask: Callable[[Session], Found | None]) -> Found | None:
         """
-        Return what is known under a key, or what a question to the database finds; only that is remembered.
+        Return what is known under a key, or what a question to the database finds.
 
         Raises:
             NotCached: it is not known, and nobody may be asked.
         """
         cached: Found | None = self._cache.recall(key)
-        if cached is not None:
+        if cached is not None or self._cache.is_missing(key):
             return cached
         if self._session is None:
             if self._open is None:
                 raise NotCached
             self._session = self._open()
         found = ask(self._session)
-        if found is not None:
-            self._cache.remember(key, found, changes=self._changes)
+        self._cache.remember(key, found, changes=self._changes)
         return found

@@ -110,7 +110,7 @@ class Domains:
                 session.execute(update(self._table).where(*self._of(tenant, found.name)).values(**changes))
         except IntegrityError:
             raise _taken(found.name) from None
-        self._directory.changed(session)
+        self._directory.changed(session, tenant.id)
         self._directory.tell(
             session, tenant.id, "domain.verified", actor=actor, details={"domain": found.name}
         )
@@ -125,7 +125,7 @@ class Domains:
         """
         found = self._one(session, tenant, domain)
         session.execute(delete(self._table).where(*self._of(tenant, found.name)))
-        self._directory.changed(session)
+        self._directory.changed(session, tenant.id)
         self._directory.tell(
             session, tenant.id, "domain.removed", actor=actor, details={"domain": found.name}
         )

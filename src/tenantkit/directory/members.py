@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
-from tenantkit.core.tenant import Tenant
+from tenantkit.core.tenant import Tenant, TenantId
 from tenantkit.core.texts import check_text, is_storable
 from tenantkit.directory import statements
 from tenantkit.directory.model import Membership, MembershipStatus, Page
@@ -36,7 +36,7 @@ class Members:
     _roles: Collection[str]
     _permissions: Collection[str]
     _owner_role: str
-    _changed: Callable[[Session], object]
+    _changed: Callable[[Session, TenantId], object]
     _told: Told
 
     def add_member(  # noqa: PLR0913
@@ -314,5 +314,5 @@ class Members:
         actor: Actor | None,
         details: Mapping[str, Any],
     ) -> None:
-        self._changed(session)
+        self._changed(session, tenant.id)
         self._told(session, tenant.id, action, actor=actor, details={"user": user_id, **details})

@@ -1,16 +1,18 @@
 """The directory on a database."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
-from tenantkit.core.tenant import TenantId
+from tenantkit.core.tenant import Tenant, TenantId
 from tenantkit.directory.members import Members
+from tenantkit.directory.model import Membership
 from tenantkit.directory.tables import DirectoryTables
 from tenantkit.directory.tenants import Tenants, Told
-from tenantkit.protocols import Clock
+from tenantkit.protocols import Clock, DirectoryLookup
 
 __all__ = ["Directory"]
 
@@ -31,7 +33,7 @@ class Directory(Tenants, Members):
         owner_role: the role whose last holder cannot leave a tenant.
         reserved_slugs: slugs that no tenant can have.
         strict_slugs: whether a slug has to be the one that is made of the name.
-        changed: called with the session when a row was written.
+        changed: called with the session, and the id of the tenant of which a row was written.
         told: called with what happened, to be recorded in the same transaction.
 
     .. versionadded:: 0.1
@@ -48,7 +50,7 @@ class Directory(Tenants, Members):
         owner_role: str = "owner",
         reserved_slugs: Collection[str] = ("www", "api"),
         strict_slugs: bool = False,
-        changed: Callable[[Session], object] | None = None,
+        changed: Callable[[Session, TenantId], object] | None = None,
         told: Told | None = None,
     ) -> None:
         self.tables = tables
@@ -58,8 +60,32 @@ class Directory(Tenants, Members):
         self._reserved, self._strict_slugs = frozenset(reserved_slugs), strict_slugs
         self._changed, self._told = changed or _nobody, told or _to_nobody
 
+    def on(self, session: Session) -> DirectoryLookup:
+        """Return the look-ups on a session, which has to be unscoped."""
+        return _OnSession(self, session)
 
-def _nobody(_session: Session) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _OnSession:
+    """The look-ups of a directory on one session."""
+
+    directory: Directory
+    session: Session
+
+    def by_slug(self, slug: str) -> Tenant | None:
+        return self.directory.by_slug(self.session, slug)
+
+    def by_id(self, tenant_id: str) -> Tenant | None:
+        return self.directory.by_id(self.session, tenant_id)
+
+    def by_domain(self, domain: str) -> Tenant | None:
+        return self.directory.by_domain(self.session, domain)
+
+    def membership(self, tenant: Tenant, user_id: str) -> Membership | None:
+        return self.directory.membership(self.session, tenant, user_id)
+
+
+def _nobody(_session: Session, _tenant_id: TenantId) -> None:
     """Nobody remembers what was looked up."""
 
 

@@ -69,7 +69,7 @@ class Tenants:
     _plans: Collection[str]
     _reserved: frozenset[str]
     _strict_slugs: bool
-    _changed: Callable[[Session], object]
+    _changed: Callable[[Session, TenantId], object]
     _told: Told
 
     def create_tenant(  # noqa: PLR0913
@@ -372,12 +372,12 @@ class Tenants:
         actor: Actor | None,
         details: Mapping[str, Any],
     ) -> None:
-        self._changed(session)
+        self._changed(session, tenant.id)
         self.tell(session, tenant.id, action, actor=actor, details=details)
 
-    def changed(self, session: Session) -> None:
-        """Have forgotten what was looked up, once the session's transaction ends."""
-        self._changed(session)
+    def changed(self, session: Session, tenant_id: TenantId) -> None:
+        """Have forgotten what was looked up of a tenant, once the session's transaction ends."""
+        self._changed(session, tenant_id)
 
     def tell(
         self,

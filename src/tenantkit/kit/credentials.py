@@ -146,7 +146,7 @@ class KitApiKeys:
                 "In a request a key works in nobody's name but your own: roles change, and with them what it may.",
                 field="user_id",
             )
-        member = self._kit.directory.membership(session, scope.tenant, user_id)
+        member = self._kit.organizations(session).membership(scope.tenant, user_id)
         if member is None:
             raise InvalidValue(f"{user_id[:80]!r} is not an active member here.", field="user_id")
         return self._kit.roles.granted(member.roles) | member.permissions
@@ -259,7 +259,7 @@ class KitShareLinks:
     def _open(self, text: str, request: RequestFacts) -> tuple[Scope, ShareLink]:
         with Session(self._kit.owner_engine) as session:
             link = self.store.open(session, text)
-            tenant = self._kit.directory.by_id(session, str(link.tenant_id))
+            tenant = self._kit.organizations(session).by_id(str(link.tenant_id))
             if tenant is None:
                 raise LinkInvalid("The tenant of this link does not exist any more.")
             admit_from(self._kit.served(tenant), request)

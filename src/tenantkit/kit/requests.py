@@ -109,7 +109,7 @@ class Requests(Scopes):
             return None
 
     def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
-        return CachedLookup(self.directory, self.directory_cache, open_session)
+        return CachedLookup(self.organizations, self.directory_cache, open_session)
 
     def _scope_of(
         self, request: RequestCredentials, found: AccessToken | ApiKey | None, lookup: CachedLookup

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ from tenantkit.directory import (
     DirectoryTables,
     Domains,
     Invitations,
+    Lifetimes,
     TenantSettings,
     Workspaces,
 )
@@ -34,6 +36,7 @@ from tenantkit.isolation import (
     scope_async_engine,
     scope_engine,
 )
+from tenantkit.kit.announcements import Announcements
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
@@ -42,7 +45,7 @@ from tenantkit.kit.once import once
 from tenantkit.kit.requests import Requests
 from tenantkit.kit.scopes import ACTOR
 from tenantkit.kit.trust import Trust, keys_of
-from tenantkit.protocols import Clock
+from tenantkit.protocols import Clock, DirectoryLookup
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import Claim, Resolver
@@ -60,7 +63,13 @@ from tenantkit.tokens import (
     VerifiedTokens,
 )
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 __all__ = ["TenantKit"]
+
+_TENANTS: Final = "tenants"
+_LOGINS: Final = "logins"
 
 
 class NoSettings(BaseModel):
@@ -83,6 +92,9 @@ class TenantKit(Requests):
         dimensions: what further row rules ask for, by name, and the claim of the token that says it.
         tenant_settings: what the application keeps of each tenant: a pydantic model whose fields have defaults.
         trust: whose tokens are believed, beside those signed with the settings' secret.
+        organizations: gives the application's own directory of tenants and members on an unscoped session, where the
+            kit's is not the one: a class that implements :class:`~tenantkit.protocols.DirectoryLookup` and is made with
+            a session.
         checks: what else has to answer before the application is ready, by name: callables that raise where it does
             not.
         engine_options: for ``sqlalchemy.create_engine``, and for the functions, elements and rules of
@@ -103,6 +115,7 @@ class TenantKit(Requests):
         dimensions: Mapping[str, Claim] | None = None,
         tenant_settings: type[BaseModel] | None = None,
         trust: Trust | None = None,
+        organizations: Callable[[Session], DirectoryLookup] | None = None,
         checks: Mapping[str, Callable[[], object]] | None = None,
         engine_options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -113,8 +126,19 @@ class TenantKit(Requests):
         self.clock = clock or SystemClock()
         self.metadata = MetaData()
         tenant_id = tenant_id_type(settings.tenant_id_type)
+        self.redis = connect_redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
+        self.announcements = self._announcements(self.redis) if self.redis is not None else None
         self.directory_cache = DirectoryCache(
-            self.clock, lifetime=settings.directory_cache_lifetime, size=settings.directory_cache_size
+            self.clock,
+            Lifetimes(
+                untold=settings.directory_cache_lifetime,
+                tenant=settings.tenant_cache_lifetime,
+                member=settings.member_cache_lifetime,
+                missing=settings.missing_cache_lifetime,
+            ),
+            size=settings.directory_cache_size,
+            is_told=self.announcements.is_heard if self.announcements else None,
+            tell=partial(self.announcements.tell, _TENANTS) if self.announcements else None,
         )
         self.directory = Directory(
             DirectoryTables.define(self.metadata, tenant_id),
@@ -125,9 +149,10 @@ class TenantKit(Requests):
             owner_role=settings.owner_role,
             reserved_slugs=settings.reserved_slugs,
             strict_slugs=settings.strict_slugs,
-            changed=self._directory_changed,
+            changed=self.directory_changed,
             told=self._directory_told,
         )
+        self.organizations = organizations or self.directory.on
         self.tenant_settings = TenantSettings(
             tenant_settings or NoSettings, [key.get_secret_value() for key in settings.sealing_keys]
         )
@@ -164,7 +189,7 @@ class TenantKit(Requests):
         self.logins = KitLogins(self, logins, revoked)
         self.api_keys = KitApiKeys(
             self,
-            ApiKeys(tokens, self.clock, prefix=settings.api_key_prefix, changed=self._directory_changed),
+            ApiKeys(tokens, self.clock, prefix=settings.api_key_prefix, changed=self.directory_changed),
         )
         self.share_links = KitShareLinks(self, ShareLinks(tokens, self.clock))
         self.lockouts = KitLockouts(self, Lockouts(tokens, self.clock, backoffs=trust.backoffs))
@@ -175,7 +200,6 @@ class TenantKit(Requests):
             self.issuers, self.clock, size=settings.token_cache_size, is_revoked=self._is_revoked
         )
         self.dimensions = dict(dimensions or {})
-        self.redis = connect_redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
         self._checks = dict(checks or {})
         _check_url(settings.database_url.get_secret_value(), policies=settings.policies)
         own = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
@@ -259,10 +283,37 @@ class TenantKit(Requests):
             return self.logins.store.revoked_since(session, moment)
 
     def _logins_changed(self, session: Session) -> None:
-        event.listen(session, "after_commit", lambda _session: self.logins.revoked.forget(), once=True)
+        def ended(_session: Session) -> None:
+            self.logins.revoked.forget()
+            if self.announcements is not None:
+                self.announcements.tell(_LOGINS, frozenset({"ended"}))
 
-    def _directory_changed(self, session: Session) -> None:
-        self.directory_cache.clear_after(session)
+        event.listen(session, "after_commit", ended, once=True)
+
+    def directory_changed(self, session: Session, tenant_id: TenantId) -> None:
+        """
+        Have forgotten what was looked up of a tenant, here and in other processes, once the session's transaction ends.
+
+        The kit's directory does this by itself. An application with a directory of its own calls it when it changes a
+        tenant, or who belongs to it.
+        """
+        self.directory_cache.forget_after(session, tenant_id)
+
+    def _announcements(self, redis: "Redis") -> Announcements:
+        def tenants_changed(tenant_ids: frozenset[str]) -> None:
+            for tenant_id in tenant_ids:
+                self.directory_cache.forget(tenant_id)
+
+        def missed() -> None:
+            self.directory_cache.clear()
+            self.logins.revoked.forget()
+
+        return Announcements(
+            redis,
+            f"{self.settings.redis_prefix}:changes",
+            heard={_TENANTS: tenants_changed, _LOGINS: lambda _ended: self.logins.revoked.forget()},
+            missed=missed,
+        )
 
     def check_health(self) -> Health:
         """
@@ -282,11 +333,16 @@ class TenantKit(Requests):
 
     def dispose(self) -> None:
         """Close the pooled connections of what was used; async engines need :meth:`adispose`."""
-        if self.redis is not None:
-            self.redis.close()
+        self._dispose_redis()
         for name in ("engine", "owner_engine"):
             if name in self.__dict__:
                 getattr(self, name).dispose()
+
+    def _dispose_redis(self) -> None:
+        if self.announcements is not None:
+            self.announcements.close()
+        if self.redis is not None:
+            self.redis.close()
 
     async def adispose(self) -> None:
         """Close the pooled connections of all engines that were used."""

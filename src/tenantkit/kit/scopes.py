@@ -1,7 +1,7 @@
 """How code enters a tenant's scope, and what sessions it finds there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from tenantkit.directory import Directory
 from tenantkit.exceptions import ConfigurationError, UnknownTenant
 from tenantkit.isolation import SOFT_DELETE, ScopedSession, UnscopedSession
 from tenantkit.kit.facades import KitAudit
+from tenantkit.protocols import DirectoryLookup
 
 __all__ = ["ACTOR", "Scopes"]
 
@@ -32,6 +33,7 @@ class Scopes:
 
     settings: Settings
     directory: Directory
+    organizations: Callable[[Session], DirectoryLookup]
     audit: KitAudit
     engine: Any
     async_engine: Any
@@ -301,7 +303,7 @@ class Scopes:
             found: Tenant | None = tenant
         else:
             with Session(self.owner_engine) as session:
-                found = self.directory.by_slug(session, tenant)
+                found = self.organizations(session).by_slug(tenant)
         if found is None:
             raise UnknownTenant(f"There is no tenant {str(tenant)[:80]!r}.")
         check_served(found)

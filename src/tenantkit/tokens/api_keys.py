@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.ids import new_id
 from tenantkit.core.opaque import digest_opaque, make_opaque
 from tenantkit.core.scope import Scope
+from tenantkit.core.tenant import TenantId
 from tenantkit.core.texts import check_text
 from tenantkit.exceptions import ConfigurationError, InvalidValue
 from tenantkit.protocols import Clock
@@ -36,7 +37,7 @@ class ApiKeys:
         tables: its tables.
         clock: tells the time.
         prefix: what all keys of the application begin with, so that people and scanners know them.
-        changed: called with the session when a key was revoked.
+        changed: called with the session, and the id of the tenant of which a key was revoked.
 
     .. versionadded:: 0.1
     """
@@ -47,7 +48,7 @@ class ApiKeys:
         clock: Clock,
         *,
         prefix: str = "tka",
-        changed: Callable[[Session], object] | None = None,
+        changed: Callable[[Session, TenantId], object] | None = None,
     ) -> None:
         self.tables, self._clock, self.prefix, self._changed = tables, clock, prefix, changed
 
@@ -124,10 +125,11 @@ class ApiKeys:
         """Revoke a key in sight of the session, and return whether there was one to revoke. Costs one statement."""
         keys = self.tables.api_keys
         revoked = update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
-        result: Any = session.execute(revoked.values(revoked_at=self._clock.now()))
-        if self._changed is not None:
-            self._changed(session)
-        return bool(result.rowcount)
+        done = session.execute(revoked.values(revoked_at=self._clock.now()).returning(keys.c.tenant_id))
+        tenant_id: TenantId | None = done.scalar_one_or_none()
+        if tenant_id is not None and self._changed is not None:
+            self._changed(session, tenant_id)
+        return tenant_id is not None
 
     def find(self, session: Session, text: str) -> ApiKey | None:
         """

@@ -120,7 +120,7 @@ class ApiKey:
         created_by: who made it.
         created_at: UTC.
         expires_at: UTC; None for never.
-        last_used_at: UTC, by a minute or so.
+        last_used_at: UTC, by some minutes.
         revoked_at: UTC.
 
     .. versionadded:: 0.1

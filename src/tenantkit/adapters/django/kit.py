@@ -1,6 +1,7 @@
 """The kit of a Django project: its sessions work in Django's transactions."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,7 +13,8 @@ from sqlalchemy.orm import Session
 from tenantkit.adapters.django.bridge import borrowing, in_test_case, own_connections
 from tenantkit.core.scope import Scope
 from tenantkit.core.settings import Settings
-from tenantkit.directory import CachedLookup, DirectoryCache
+from tenantkit.core.tenant import TenantId
+from tenantkit.directory import CachedLookup, DirectoryCache, Lifetimes
 from tenantkit.isolation import ScopedSession
 from tenantkit.kit import TenantKit
 from tenantkit.kit.health import ping_database
@@ -109,13 +111,16 @@ class DjangoKit(TenantKit):
 
     def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
         if in_test_case(self._owner):  # what is found here is gone when the test is over
-            return CachedLookup(self.directory, DirectoryCache(self.clock, lifetime=0), open_session)
+            nothing = DirectoryCache(self.clock, Lifetimes(untold=0))
+            return CachedLookup(self.organizations, nothing, open_session)
         return super()._lookup(open_session)
 
-    def _directory_changed(self, session: Session) -> None:
-        super()._directory_changed(session)
+    def directory_changed(self, session: Session, tenant_id: TenantId) -> None:
+        """Have forgotten what was looked up of a tenant, once Django's transaction ends."""
+        super().directory_changed(session, tenant_id)
         if connections[self._database].in_atomic_block:
-            transaction.on_commit(self.directory_cache.clear, using=self._database)
+            changed = partial(self.directory_cache.announce, {str(tenant_id)})
+            transaction.on_commit(changed, using=self._database)
 
     def create_tables(self) -> None:
         """Run the migrations as the owner, and create what tables of SQLAlchemy the project has besides."""
@@ -127,8 +132,7 @@ class DjangoKit(TenantKit):
 
     def dispose(self) -> None:
         """Close the connections that are the kit's own."""
-        if self.redis is not None:
-            self.redis.close()
+        self._dispose_redis()
         for name in ("engine", "_own_engine", "_own_owner_engine", "_lent_owner_engine"):
             if name in self.__dict__:
                 getattr(self, name).dispose()
