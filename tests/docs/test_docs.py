@@ -273,6 +273,7 @@ def test_no_example_is_forgotten():
         "first_steps.py",
         "first_tenants.py",
         "litestar_adapter.py",
+        "own_organizations.py",
         "recipe_and_scope.py",
         "test_with_real_servers.py",
     }

@@ -1,5 +1,6 @@
 """The app in a project: migrations, checks, commands, templates, the admin."""
 
+from inspect import signature
 from io import StringIO
 
 import pytest
@@ -11,8 +12,9 @@ from django.template import Context, Template
 from django.test import override_settings
 from sqlalchemy import create_engine, inspect
 
-from tenantkit import Actor, Scope
+from tenantkit import Actor, Scope, TenantKit
 from tenantkit.adapters.django import tenancy
+from tenantkit.adapters.django.configuration import Configuration
 from tenantkit.adapters.django.models import AuditEvent, Membership, QuotaCounter, Tenant
 from tenantkit.core.scope import enter
 from tenantkit.exceptions import StatementRefused
@@ -55,6 +57,14 @@ def described(engine, table):
     ]
     checks = [one["name"] for one in seen.get_check_constraints(table)]
     return columns, seen.get_pk_constraint(table)["constrained_columns"], keys, unique, indexes, checks
+
+
+def test_whatever_a_kit_takes_can_be_set():
+    """TENANTKIT knows each argument of a kit, and hands it on; what has a name of its own there is left out."""
+    elsewhere = {"self", "settings", "metadata", "resolve", "engine_options"}
+    given = {name: object() for name in signature(TenantKit.__init__).parameters.keys() - elsewhere}
+    with override_settings(TENANTKIT={name.upper(): value for name, value in given.items()}):
+        assert given == Configuration.read().kit
 
 
 def test_the_migrations_make_the_same_tables(empty):

@@ -14,7 +14,16 @@ from tenantkit.exceptions import ConfigurationError
 __all__ = ["Configuration"]
 
 _OF_PATHS: Final = ("public", "central", "optional", "health")
-_OF_KIT: Final = ("roles", "plans", "clock", "dimensions", "is_revoked", "checks")
+_OF_KIT: Final = (
+    "roles",
+    "plans",
+    "clock",
+    "dimensions",
+    "tenant_settings",
+    "trust",
+    "organizations",
+    "checks",
+)
 _URLS: Final = ("database_url", "owner_database_url")
 
 

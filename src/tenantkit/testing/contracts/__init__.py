@@ -2,5 +2,6 @@
 
 from tenantkit.testing.contracts.adapter import AdapterContract
 from tenantkit.testing.contracts.afterwards import BackgroundTaskPromises, WebSocketPromises
+from tenantkit.testing.contracts.lookup import LookupContract
 
-__all__ = ["AdapterContract", "BackgroundTaskPromises", "WebSocketPromises"]
+__all__ = ["AdapterContract", "BackgroundTaskPromises", "LookupContract", "WebSocketPromises"]
