@@ -1,6 +1,7 @@
 """An adapter for Litestar: what it takes to bring tenancy to one more framework."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -11,10 +12,11 @@ from litestar.handlers import BaseRouteHandler
 
 from tenantkit import Actor, Scope, TenantKit, TenantKitError, current
 from tenantkit.adapters.asgi import EXCHANGE_KEY, TenancyMiddleware, in_thread, session_of
+from tenantkit.adapters.exchange import Exchange
 from tenantkit.adapters.guards import Guards
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
-from tenantkit.isolation import ScopedSession
+from tenantkit.isolation import ScopedSession, UnscopedSession
 from tenantkit.rbac import Ownership
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -34,6 +36,7 @@ class Tenancy(Guards[Any]):
                 "session": Provide(_session),
                 "scope_": Provide(_scope, sync_to_thread=False),  # Litestar calls its own one `scope`
                 "actor": Provide(_actor, sync_to_thread=False),
+                "unscoped_session": Provide(_unscoped_session, sync_to_thread=False),
             },
             "exception_handlers": {TenantKitError: _answer},
             "after_exception": [_remember_error],
@@ -82,6 +85,14 @@ def _guard_in_thread(check: Callable[..., object], asked: Callable[[Connection],
         await in_thread(connection.scope, check, *asked(connection))
 
     return guard
+
+
+def _unscoped_session(
+    request: Request[Any, Any, Any],
+) -> Callable[[], AbstractContextManager[UnscopedSession]]:
+    """Return what a handler opens in its own thread: `with unscoped_session() as session:`."""
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    return exchange.unscoped_session
 
 
 async def _session(request: Request[Any, Any, Any]) -> ScopedSession:

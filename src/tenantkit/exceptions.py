@@ -28,7 +28,9 @@ __all__ = [
     "NotTheOwner",
     "PermissionDenied",
     "QuotaExceeded",
+    "ReasonRequired",
     "RefreshTokenReplayed",
+    "RegionRefused",
     "ResolutionError",
     "RowNotFound",
     "ScopeChanged",
@@ -36,11 +38,14 @@ __all__ = [
     "ScopeRequired",
     "SecondFactorRequired",
     "SourceMalformed",
+    "SourceRetired",
     "SourcesDisagree",
     "StatementRefused",
     "StatusRefused",
+    "SupportRequired",
     "TenantClosed",
     "TenantKitError",
+    "TenantMoved",
     "TenantProvisioning",
     "TenantRequired",
     "TenantSuspended",
@@ -306,6 +311,9 @@ class ResolutionError(TenantKitError, LookupError):
     """
     The tenant of a request could not be settled.
 
+    Attributes:
+        heard: what each source said that was asked, in words, for the trail.
+
     .. versionadded:: 0.1
     """
 
@@ -313,6 +321,7 @@ class ResolutionError(TenantKitError, LookupError):
     status = 400
     title = "The tenant of the request could not be settled"
     public = True
+    heard: tuple[str, ...] = ()
 
 
 class TenantRequired(ResolutionError):
@@ -354,6 +363,36 @@ class SourceMalformed(ResolutionError, ValueError):
 
     problem = "malformed-source"
     title = "What should name the tenant is malformed"
+
+
+class SourceRetired(ResolutionError, ValueError):
+    """
+    The request names its tenant in a way that is not used any more.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "source-retired"
+    title = "The tenant is not named in this way any more"
+
+
+class TenantMoved(ResolutionError):
+    """
+    The tenant has another slug now; the answer says where the request belongs.
+
+    Attributes:
+        location: the reference of the URL.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "tenant-moved"
+    status = 308
+    title = "The tenant has another name now"
+
+    def __init__(self, message: str, *, location: str) -> None:
+        super().__init__(message, location=location)
+        self.location = location
 
 
 class UnknownTenant(ResolutionError):
@@ -428,6 +467,25 @@ class AddressRefused(ResolutionError, PermissionError):
     title = "Requests from this address are not let in"
 
 
+class RegionRefused(ResolutionError, PermissionError):
+    """
+    The tenant's data is in a region that is not served here.
+
+    Attributes:
+        region: the region, by the application's name for it.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "region-refused"
+    status = 421
+    title = "The tenant is served in another region"
+
+    def __init__(self, message: str, *, region: str | None) -> None:
+        super().__init__(message, region=region)
+        self.region = region
+
+
 class SecondFactorRequired(ResolutionError, PermissionError):
     """
     The tenant asks for a second factor, and the token does not say that there was one.
@@ -462,6 +520,30 @@ class ForeignCredentials(ResolutionError, PermissionError):
     problem = "foreign-credentials"
     status = 403
     title = "The credentials are good in another tenant"
+
+
+class SupportRequired(ResolutionError, PermissionError):
+    """
+    Only who may see all tenants may do this, and the token does not say so.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "support-required"
+    status = 403
+    title = "This is for the support of the application"
+
+
+class ReasonRequired(ResolutionError, PermissionError):
+    """
+    Who enters a tenant from outside, or sees all of them, has to say why; the request gives no reason.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "reason-required"
+    status = 403
+    title = "A reason is required"
 
 
 class NotAMember(ResolutionError, PermissionError):

@@ -8,7 +8,7 @@ from tenantkit.core.tenant import Tenant
 
 if TYPE_CHECKING:
     from tenantkit.directory.model import Membership
-    from tenantkit.resolution.model import Named, RequestView
+    from tenantkit.resolution.model import Named, RequestView, Silent
     from tenantkit.tokens.keys import TokenKey
 
 __all__ = ["Clock", "DirectoryLookup", "MembershipLookup", "Source", "TenantLookup", "TokenKeys"]
@@ -58,15 +58,16 @@ class DirectoryLookup(TenantLookup, MembershipLookup, Protocol):
 
 class Source(Protocol):
     """
-    Promises to read one place of a request and to say which tenant it names, or None if it names none; never to wait.
+    Promises to read one place of a request and to say which tenant it names, if it names one; never to wait.
 
-    ``authenticated`` is true where the place cannot be chosen by the client, as a verified token's claim.
+    Where the place is there and names no tenant it says why, and None where it is not there. ``authenticated`` is true
+    where the place cannot be chosen by the client, as a verified token's claim.
     """
 
     authenticated: bool
 
-    def read(self, request: "RequestView", claims: Mapping[str, Any]) -> "Named | None":
-        """Return what the place says, or None."""
+    def read(self, request: "RequestView", claims: Mapping[str, Any]) -> "Named | Silent | None":
+        """Return what the place says, or None where there is no such place."""
         ...
 
 

@@ -15,7 +15,9 @@ from tenantkit.exceptions import (
     HostMalformed,
     NotAuthenticated,
     SourceMalformed,
+    SourceRetired,
     SourcesDisagree,
+    TenantMoved,
     TenantRequired,
     UnknownTenant,
 )
@@ -28,8 +30,12 @@ from tenantkit.resolution import (
     PathPrefix,
     QueryParam,
     RequestView,
+    Retired,
+    Session,
+    Silent,
     TokenClaim,
     agree,
+    changeover,
     client_of,
     first,
 )
@@ -37,6 +43,7 @@ from tenantkit.resolution import (
 PROXY, STRANGER = "10.0.0.7", "203.0.113.9"
 UA, HA = Tenant(1, "ua"), Tenant(2, "ha")
 GOOD = {"sub": "ann", "org": "1"}
+KEY = Named("id", "1", "API key", authenticated=True)
 
 
 def seen(headers=None, **facts):
@@ -55,7 +62,13 @@ def lookup(*, domains=()):
 
 def settled(resolver, request, claims=GOOD, **directory):
     """Return the tenant that a request settles on."""
-    return resolver.settle(resolver.read(request, claims), lookup(**directory))
+    return resolver.settle(resolver.read(request, claims), lookup(**directory)).tenant
+
+
+def read(source, request, claims):
+    """Return what a source names; None where it is silent, and where its place is not there."""
+    said = source.read(request, claims)
+    return said if isinstance(said, Named) else None
 
 
 # claims and domains -------------------------------------------------------------------------------------------
@@ -63,8 +76,8 @@ def settled(resolver, request, claims=GOOD, **directory):
 
 def test_a_claim_can_hold_the_slug():
     """Where a provider knows tenants by their slugs."""
-    assert Named("slug", "ua", "token claim 'org'", authenticated=True) == TokenClaim("org", by="slug").read(
-        seen(), {"org": "ua"}
+    assert Named("slug", "ua", "token claim 'org'", authenticated=True) == read(
+        TokenClaim("org", by="slug"), seen(), {"org": "ua"}
     )
 
 
@@ -86,7 +99,7 @@ def test_a_claim_can_hold_the_slug():
 )
 def test_a_domain_that_a_tenant_brought(host, domain):
     """Every host but the application's own, addresses and names of machines is one to look up."""
-    found = CustomDomain("Example.com", "test").read(seen(host=host), {})
+    found = read(CustomDomain("Example.com", "test"), seen(host=host), {})
     assert domain == (found and found.value)
     assert found is None or ("domain", False) == (found.by, found.authenticated)
 
@@ -127,16 +140,16 @@ def test_an_unknown_domain_is_an_unknown_tenant():
 )
 def test_a_part_of_the_path(path, slug):
     """The part names a tenant as it stands there; what begins otherwise or is no slug names none."""
-    found = PathPrefix("/t/{tenant}").read(seen(path=path), {})
+    found = read(PathPrefix("/t/{tenant}"), seen(path=path), {})
     assert slug == (found and found.value)
 
 
 def test_a_part_further_on():
     """The pattern can go on."""
     source = PathPrefix("/{tenant}/api")
-    assert "ua" == source.read(seen(path="/ua/api/notes"), {}).value
-    assert source.read(seen(path="/ua/admin"), {}) is None
-    assert source.read(seen(path="/ua"), {}) is None
+    assert "ua" == read(source, seen(path="/ua/api/notes"), {}).value
+    assert read(source, seen(path="/ua/admin"), {}) is None
+    assert read(source, seen(path="/ua"), {}) is None
 
 
 @pytest.mark.parametrize(
@@ -164,12 +177,12 @@ def test_patterns_that_are_none(pattern):
 
 def test_a_header():
     """Its name in any case; the slug, or the id."""
-    assert "ua" == Header("X-Tenant").read(seen({"x-tenant": "ua"}), {}).value
-    named = Header("X-Tenant-Id", by="id").read(
-        seen({"x-tenant-id": "01900000-0000-7000-8000-000000000001"}), {}
+    assert "ua" == read(Header("X-Tenant"), seen({"x-tenant": "ua"}), {}).value
+    named = read(
+        Header("X-Tenant-Id", by="id"), seen({"x-tenant-id": "01900000-0000-7000-8000-000000000001"}), {}
     )
     assert ("id", False) == (named.by, named.authenticated)
-    assert Header("X-Tenant").read(seen(), {}) is None
+    assert read(Header("X-Tenant"), seen(), {}) is None
 
 
 @pytest.mark.parametrize("value", ["", "UA", "ua, ha", "ua,ua", " ua", "ua ", "u\u00e4", "ua\0", "a" * 64])
@@ -178,14 +191,14 @@ def test_what_is_no_slug_is_refused(source, value):
     """It is a 400, and no tenant that is spelled otherwise; nor is one of several."""
     request = seen({"x-tenant": value}, query=urlencode({"tenant": value}))
     with pytest.raises(SourceMalformed):
-        source.read(request, {})
+        read(source, request, {})
 
 
 @pytest.mark.parametrize("value", ["", "a" * 65, "1, 2", "' OR 1=1 --", "\ud800"])
 def test_what_is_no_id_is_refused(value):
     """Before anybody looks it up."""
     with pytest.raises(SourceMalformed):
-        Header("X-Tenant", by="id").read(seen({"x-tenant": value}), {})
+        read(Header("X-Tenant", by="id"), seen({"x-tenant": value}), {})
 
 
 @pytest.mark.parametrize(
@@ -196,7 +209,7 @@ def test_a_header_that_a_proxy_writes(peer, believed):
     """It counts, and is authenticated, from the proxy; from elsewhere it is not read at all."""
     source = Header("X-Tenant", trusted=["10.0.0.0/24", "::1"])
     assert source.authenticated
-    found = source.read(seen({"x-tenant": "ua"}, peer=peer), {})
+    found = read(source, seen({"x-tenant": "ua"}, peer=peer), {})
     assert believed == (found is not None and found.authenticated)
 
 
@@ -239,7 +252,7 @@ def test_sources_that_cannot_be(make):
 )
 def test_a_parameter_of_the_query(query, slug):
     """The one of the name, decoded as queries are."""
-    found = QueryParam("tenant").read(seen(query=query), {})
+    found = read(QueryParam("tenant"), seen(query=query), {})
     assert slug == (found and found.value)
 
 
@@ -249,7 +262,7 @@ def test_a_parameter_of_the_query(query, slug):
 def test_queries_that_are_refused(query):
     """Several of the name, none at all, and more parameters than anybody needs."""
     with pytest.raises(SourceMalformed):
-        QueryParam("tenant").read(seen(query=query), {})
+        read(QueryParam("tenant"), seen(query=query), {})
 
 
 # together -----------------------------------------------------------------------------------------------------
@@ -267,7 +280,7 @@ def test_the_first_that_speaks_is_believed():
 def test_when_nothing_speaks():
     """With a token the tenant is missing, without one the token is."""
     resolver = first(Host("{tenant}.localhost"), Header("X-Tenant"))
-    with pytest.raises(TenantRequired, match=r"Host\(.*\), Header\('X-Tenant'\)"):
+    with pytest.raises(TenantRequired, match=r"Host\(.*\): absent; Header\('X-Tenant'\): absent"):
         resolver.read(seen(), {"sub": "ann"})
     with pytest.raises(NotAuthenticated):
         resolver.read(seen(), {})
@@ -310,15 +323,215 @@ def test_an_agreement_that_does_not_hold_lets_the_next_one_speak():
 )
 def test_where_somebody_vouches_everything_that_speaks_counts(resolver):
     """An API key names its tenant; a host that names another one contradicts it, though it is nobody by itself."""
-    assert ["ha"] == [named.value for named in resolver.speak(seen(host="ha.localhost"), {}, vouched=True)]
-    assert [] == resolver.speak(seen(), {}, vouched=True)
+    evidence = resolver.read(seen(host="ha.localhost"), {}, vouched=KEY)
+    assert ["1", "ha"] == [named.value for named in evidence.spoken]
+    with pytest.raises(SourcesDisagree, match="The API key and host name different tenants"):
+        resolver.settle(evidence, lookup())
+    assert (KEY,) == resolver.read(seen(), {}, vouched=KEY).spoken
+
+
+@pytest.mark.parametrize(
+    "resolver",
+    [
+        agree(TokenClaim("org"), Host("{tenant}.localhost")),
+        first(TokenClaim("org"), Host("{tenant}.localhost")),
+    ],
+    ids=["agree", "first"],
+)
+def test_who_is_trusted_may_name_any_tenant(resolver):
+    """The support has no tenant of its own: whatever place names one counts, and nothing is nobody's."""
+    claims = {"sub": "ann", "scope": "superadmin"}
+    evidence = resolver.read(seen(host="ha.localhost"), claims, trusted=True)
+    assert (HA, "host") == ((found := resolver.settle(evidence, lookup())).tenant, found.resolved_by)
+    with pytest.raises(TenantRequired):
+        resolver.read(seen(), claims, trusted=True)
 
 
 def test_a_default_contradicts_nobody():
     """It stands in for whom nobody named, and an API key names its tenant."""
     with pytest.warns(RuntimeWarning, match="Leave it out"):
         resolver = first(TokenClaim("org"), Default("ha"))
-    assert [] == resolver.speak(seen(), {}, vouched=True)
+    assert (KEY,) == resolver.read(seen(), {}, vouched=KEY).spoken
+
+
+def test_what_each_source_said():
+    """Sources that name a tenant, are silent, and are absent are told apart; those that were not asked are not told."""
+    proxied = Header("X-Tenant", trusted=[PROXY])
+    resolver = agree(
+        TokenClaim("org"),
+        Host("{tenant}.localhost"),
+        proxied,
+        first(QueryParam("t"), PathPrefix("/t/{tenant}")),
+    )
+    request = seen({"x-tenant": "ha"}, host="www.localhost", query="t=ua", path="/t/ha", peer=STRANGER)
+    evidence = resolver.read(request, GOOD)
+    assert (
+        "TokenClaim('org'): id '1'",
+        "Host('{tenant}.localhost'): silent (the label is reserved)",
+        "Header('X-Tenant'): silent (it comes from nobody who is trusted)",
+        "QueryParam('t'): slug 'ua'",
+    ) == evidence.told
+    resolution = resolver.settle(evidence, lookup())
+    assert (UA, "token claim 'org' and query parameter 't'") == (resolution.tenant, resolution.resolved_by)
+
+
+@pytest.mark.parametrize(
+    ("source", "request_", "claims", "why"),
+    [
+        (TokenClaim("org"), seen(), {"sub": "ann"}, "the token has no such claim"),
+        (TokenClaim("org"), seen(), {}, None),
+        (Host("{tenant}.localhost"), seen(host="other.example"), {}, "it is another host"),
+        (Host("{tenant}.localhost"), seen(host="a.b.localhost"), {}, "it is another host"),
+        (Host("{tenant}.localhost"), seen(host="ua-.localhost"), {}, "the label is no slug"),
+        (Host("{tenant}.localhost"), seen(), {}, None),
+        (CustomDomain("example.com"), seen(host="www.example.com"), {}, "it is the application's own"),
+        (
+            CustomDomain("example.com"),
+            seen(host="127.0.0.1"),
+            {},
+            "it is an address, or the name of a machine",
+        ),
+        (CustomDomain("example.com"), seen(), {}, None),
+        (PathPrefix("/t/{tenant}"), seen(path="/t/A B"), {}, "what stands there is no slug"),
+        (PathPrefix("/t/{tenant}"), seen(path="/other"), {}, None),
+        (Session("tenant"), seen(session=lambda: {"other": 1}), {}, "it holds no such value"),
+        (Session("tenant"), seen(), {}, None),
+    ],
+)
+def test_silent_is_not_absent(source, request_, claims, why):
+    """A place that is there and names no tenant says why; one that is not there is None."""
+    assert source.read(request_, claims) == (None if why is None else Silent(why))
+
+
+def test_a_refusal_says_what_was_heard():
+    """The trail has it, whichever refusal it is; the message of a disagreement names no tenant."""
+    resolver = agree(TokenClaim("org"), Host("{tenant}.localhost"))
+    with pytest.raises(SourcesDisagree) as caught:
+        settled(resolver, seen(host="ha.localhost"))
+    assert ("TokenClaim('org'): id '1'", "Host('{tenant}.localhost'): slug 'ha'") == caught.value.heard
+    assert not {"ua", "ha"} & set(caught.value.message.split())
+    with pytest.raises(TenantRequired) as caught:
+        resolver.read(seen(host="ha.localhost"), {"sub": "ann"})
+    assert "TokenClaim('org'): silent (the token has no such claim)" == caught.value.heard[0]
+
+
+# sessions -------------------------------------------------------------------------------------------------------
+
+
+def test_a_session():
+    """What the server keeps of a client is authenticated: it can stand in an agreement alone."""
+    resolver = agree(Session("tenant"))
+    assert HA == settled(resolver, seen(session=lambda: {"tenant": "ha"}), {"sub": "ann"})
+    by_id = agree(Session("tenant_id", by="id"))
+    assert UA == settled(by_id, seen(session=lambda: {"tenant_id": 1}), {"sub": "ann"})
+    with pytest.raises(SourceMalformed):
+        settled(resolver, seen(session=lambda: {"tenant": "A B"}), {"sub": "ann"})
+
+
+# names of before ------------------------------------------------------------------------------------------------
+
+
+def renamed(*, old):
+    """Return a directory in which the tenant `ha` was called otherwise before."""
+    return SimpleNamespace(by_slug=lambda slug: HA if slug in ("ha", old) else None, by_id=lambda _id: UA)
+
+
+@pytest.mark.parametrize(
+    ("source", "request_", "location"),
+    [
+        (Host("{tenant}.localhost"), {"host": "old.localhost"}, "//ha.localhost/"),
+        (
+            Host("{tenant}.example.com"),
+            {"host": "OLD.example.com:8443", "path": "/a b/\u00e4;x=1", "query": "q=%C3%A4&r=1"},
+            "//ha.example.com:8443/a%20b/%C3%A4;x=1?q=%C3%A4&r=1",
+        ),
+        (
+            Host("{tenant}.localhost"),
+            {"host": "old.localhost", "path": "//evil.example/x"},
+            "//ha.localhost/evil.example/x",
+        ),
+        (
+            Host("{tenant}.localhost"),
+            {"host": "old.localhost", "path": "/\r\nSet-Cookie: a", "query": "\r\nb: c"},
+            "//ha.localhost/%0D%0ASet-Cookie:%20a?%0D%0Ab:%20c",
+        ),
+        (PathPrefix("/t/{tenant}"), {"path": "/t/old/notes", "query": "page=2"}, "/t/ha/notes?page=2"),
+        (PathPrefix("/{tenant}"), {"path": "/old//evil.example"}, "/ha//evil.example"),
+    ],
+)
+def test_a_name_of_before_leads_on(source, request_, location):
+    """The request is sent where it belongs, to the same path and query, and to no other place that it could spell."""
+    resolver = first(source)
+    evidence = resolver.read(seen(**request_), {"sub": "ann"})
+    with pytest.raises(TenantMoved) as caught:
+        resolver.settle(evidence, renamed(old="old"))
+    assert (308, location) == (caught.value.status, caught.value.location)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [Host("{tenant}.localhost", redirects=False), Header("X-Tenant")],
+    ids=["switched off", "header"],
+)
+def test_a_name_of_before_that_is_served(source):
+    """Where nobody is to be sent on, and where there is no address to send to, it names its tenant."""
+    resolver = first(source)
+    evidence = resolver.read(seen({"x-tenant": "old"}, host="old.localhost"), {"sub": "ann"})
+    assert HA == resolver.settle(evidence, renamed(old="old")).tenant
+
+
+def test_a_stranger_learns_no_new_name():
+    """Who disagrees with the token is refused, and not sent on."""
+    resolver = agree(TokenClaim("org"), Host("{tenant}.localhost"))
+    with pytest.raises(SourcesDisagree):
+        resolver.settle(resolver.read(seen(host="old.localhost"), GOOD), renamed(old="old"))
+
+
+# from one way to another ------------------------------------------------------------------------------------------
+
+OVER = changeover(old=Header("X-Org"), new=TokenClaim("org"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "claims", "tenant", "by"),
+    [
+        ({}, GOOD, UA, "token claim 'org'"),
+        ({"x-org": "ua"}, GOOD, UA, "token claim 'org'"),
+        ({"x-org": "ha"}, GOOD, UA, "token claim 'org'"),
+        ({"x-org": "ha"}, {"sub": "ann"}, HA, "header X-Org"),
+    ],
+)
+def test_both_ways_are_accepted(headers, claims, tenant, by):
+    """Where the new one speaks it counts; where it does not, the old one does."""
+    found = OVER.settle(OVER.read(seen(headers), claims), lookup())
+    assert (tenant, by) == (found.tenant, found.resolved_by)
+
+
+@pytest.mark.parametrize(
+    ("header", "logged"), [("ua", []), ("ha", ["ha"]), ("nobody", [None])], ids=["same", "other", "unknown"]
+)
+def test_a_difference_is_logged(header, logged, caplog):
+    """The log says that the old way named another tenant, or none that exists, and which one."""
+    with caplog.at_level("WARNING", "tenantkit.resolution"):
+        evidence = OVER.read(seen({"x-org": header}), GOOD)
+        OVER.settle(evidence, lookup())
+    assert logged == [record.other for record in caplog.records]
+    assert f"Header('X-Org'): slug {header!r}, compared only" == evidence.told[0]
+
+
+def test_neither_way():
+    """Nothing names a tenant then, as ever."""
+    with pytest.raises(TenantRequired):
+        OVER.read(seen(), {"sub": "ann"})
+
+
+def test_what_is_retired_is_refused():
+    """A request that still names its tenant in the old way is told so; silence and absence are not."""
+    resolver = agree(TokenClaim("org"), Retired(Header("X-Org")))
+    assert UA == settled(resolver, seen())
+    with pytest.raises(SourceRetired, match="header X-Org"):
+        settled(resolver, seen({"x-org": "ua"}))
+    assert "agree(TokenClaim('org'), Retired(Header('X-Org')))" == repr(resolver)
 
 
 def test_a_resolver_says_how_it_was_made():
@@ -396,7 +609,7 @@ def test_whatever_is_sent_names_exactly_a_tenant_or_none(host, path, query, head
     request = seen({"x-tenant": header}, host=host, path=path, query=query)
     for source in EVERYTHING.sources:
         try:
-            named = source.read(request, {"sub": "ann"})
+            named = read(source, request, {"sub": "ann"})
         except (SourceMalformed, HostMalformed):  # both are a 400
             continue
         if named is not None and named.by == "slug":

@@ -21,7 +21,8 @@ import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
-from tenantkit.adapters.exchange import Exchange, RequestHead
+from tenantkit.adapters.exchange import Exchange
+from tenantkit.adapters.heads import asgi_head
 from tenantkit.adapters.own_task import in_own_task
 from tenantkit.adapters.paths import PathKind, Paths
 from tenantkit.adapters.problems import problem_of
@@ -76,7 +77,7 @@ class TenancyMiddleware:
         kept = {key: scope[key] for key in (EXCHANGE_KEY, SEAT_KEY) if key in scope}
         state["tenantkit"] = self._kit  # on public paths too: there the kit says what is missing
         kind = self._paths.kind(_path(scope))
-        exchange = scope[EXCHANGE_KEY] = Exchange(self._kit, kind, _head(scope))
+        exchange = scope[EXCHANGE_KEY] = Exchange(self._kit, kind, asgi_head(scope))
         try:
             if kind in ("live", "ready"):
                 await self._tell_health(kind, exchange, send)
@@ -270,27 +271,3 @@ def _route(scope: Mapping[str, Any]) -> str | None:
     """Return the template of the route that was taken, where the framework leaves it in the scope."""
     template = getattr(scope.get("route"), "path_format", None) or getattr(scope.get("route"), "path", None)
     return None if template is None else f"{scope.get('root_path', '')}{template}"
-
-
-def _head(scope: Mapping[str, Any]) -> RequestHead:
-    """Return what is read of a request; equal headers are joined, and doubled credentials are none."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in scope.get("headers", ()):
-        name = raw_name.decode("latin-1").lower()
-        value = raw_value.decode("latin-1")
-        if name not in found:
-            found[name] = value
-        else:
-            found[name] = "" if name in ("authorization", "host") else f"{found[name]}, {value}"
-    client = scope.get("client")
-    return RequestHead(
-        method=scope.get("method", "websocket"),
-        path=scope["path"],
-        host=found.get("host"),
-        authorization=found.get("authorization"),
-        request_id=found.get("x-request-id"),
-        client=client[0] if client else None,
-        user_agent=found.get("user-agent"),
-        query=scope.get("query_string", b"").decode("latin-1"),
-        header=found.get,
-    )

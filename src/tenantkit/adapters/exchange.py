@@ -8,7 +8,8 @@ costs statements in a thread.
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ from tenantkit.core.ids import new_id
 from tenantkit.core.scope import RequestFacts, Scope
 from tenantkit.core.telemetry import counter, histogram, tag_span
 from tenantkit.core.texts import storable
-from tenantkit.exceptions import HostMalformed, NotAuthenticated, TenantKitError
+from tenantkit.exceptions import HostMalformed, NotAuthenticated, ResolutionError, TenantKitError
+from tenantkit.isolation import UnscopedSession
 from tenantkit.kit import RequestCredentials, TenantKit
 from tenantkit.resolution import RequestView, client_of
 
@@ -35,6 +37,10 @@ _FAILED: Final = 500
 
 
 def _no_header(_name: str) -> str | None:
+    return None
+
+
+def _nothing() -> None:
     return None
 
 
@@ -53,6 +59,8 @@ class RequestHead:
         user_agent: the User-Agent header.
         query: the query string, as the client spelled it.
         header: returns any other header by its name in lower case; equal ones are joined by a comma.
+        session: returns the framework's session of the client, if there is one.
+        user: returns the id of the user whom the framework says is signed in, if anybody is.
 
     .. versionadded:: 0.1
     """
@@ -66,6 +74,8 @@ class RequestHead:
     user_agent: str | None = None
     query: str = ""
     header: Callable[[str], str | None] = _no_header
+    session: Callable[[], Mapping[str, Any] | None] = _nothing
+    user: Callable[[], str | None] = _nothing
 
 
 class Exchange:
@@ -133,6 +143,8 @@ class Exchange:
 
         Opens and asks nothing, so that an event loop may call it.
         """
+        if self.kit.trust.recognize is not None and self._head.authorization is None and not self.is_public:
+            return False  # who it is the application is asked, which may wait
         credentials = self._credentials()
         if credentials is None:
             return True
@@ -140,6 +152,25 @@ class Exchange:
         if scope is not None:
             self._identified(scope)
         return scope is not None
+
+    @contextmanager
+    def unscoped_session(self) -> Iterator[UnscopedSession]:
+        """
+        Open a session over the rows of all tenants, for who of the support asks and says why; the caller commits.
+
+        Recorded as :meth:`~tenantkit.kit.TenantKit.unscoped_session` records it.
+
+        Raises:
+            NotAuthenticated: there is no token, or one that does not verify.
+            SupportRequired: it is not the support's.
+            ReasonRequired: the request does not say why.
+        """
+        credentials = self._credentials()
+        if credentials is None:
+            raise NotAuthenticated("This needs a token. Send `Authorization: Bearer <token>`.")
+        actor, reason = self.kit.require_support(credentials)
+        with self.kit.unscoped_session(reason=reason, actor=actor, request=self._facts) as session:
+            yield session
 
     def record(self) -> None:
         """
@@ -180,6 +211,7 @@ class Exchange:
             "method": self._head.method,
             "status": status,
             "duration": round(seconds, 6),
+            "resolved_by": self.scope.request.resolved_by if self.scope else None,
         }
         kind: dict[str, str | int] = {"route": route, "method": self._head.method, "status": status}
         histogram("request_duration", "Time from request to the end of its answer", "s").record(seconds, kind)
@@ -198,14 +230,21 @@ class Exchange:
     def _what_went_wrong(self) -> dict[str, Any] | None:
         error = self.error
         if isinstance(error, TenantKitError):
+            if error.status < _REFUSED:
+                return None  # it is sent elsewhere
             told = error.details if error.public else {}
             why = {} if self.scope else {"why": error.message}
-            return {"status": error.status, "problem": error.problem, **told, **why}
+            heard = {"sources": error.heard} if isinstance(error, ResolutionError) and error.heard else {}
+            return {"status": error.status, "problem": error.problem, **told, **why, **heard}
         return None if error is None else {"status": _FAILED, "error": type(error).__name__}
 
     def _identified(self, scope: Scope) -> None:
-        self.scope, self.actor = scope, scope.actor
-        tag_span(tenant=scope.tenant.slug, request_id=self.request_id)
+        self.scope, self.actor = scope, scope.actor or scope.impersonator
+        tag_span(
+            tenant=scope.tenant.slug,
+            request_id=self.request_id,
+            resolved_by=scope.request.resolved_by or "unknown",
+        )
 
     def _credentials(self) -> RequestCredentials | None:
         """Return what the request says of itself, or None where nothing has to be found out."""
@@ -217,10 +256,13 @@ class Exchange:
         bearer = _BEARER.match(head.authorization or "")
         if head.authorization is not None and bearer is None:
             raise NotAuthenticated("The Authorization header is not `Bearer <token>`.")
-        if bearer is None and self._kind == "optional":
+        view = RequestView(
+            head.host, head.path, head.query, head.header, head.client, head.session, head.user
+        )
+        credentials = RequestCredentials(head.host, bearer[1] if bearer else None, self._facts, view)
+        if bearer is None and self._kind == "optional" and not self.kit.recognizes(credentials):
             return None
-        view = RequestView(head.host, head.path, head.query, head.header, head.client)
-        return RequestCredentials(head.host, bearer[1] if bearer else None, self._facts, view)
+        return credentials
 
     @property
     def _facts(self) -> RequestFacts:

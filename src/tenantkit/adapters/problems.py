@@ -10,6 +10,7 @@ from tenantkit.exceptions import (
     NotAuthenticated,
     SecondFactorRequired,
     TenantKitError,
+    TenantMoved,
 )
 
 __all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "problem_of"]
@@ -45,6 +46,8 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
             "type": "integer",
             "description": "With locked-out: seconds until the next attempt is looked at.",
         },
+        "location": {"type": "string", "description": "With tenant-moved: where the request belongs."},
+        "region": {"type": "string", "description": "With region-refused: where the tenant is served."},
         "upgrade_url": {
             "anyOf": [{"type": "string"}, {"type": "null"}],
             "description": "With quota-exceeded: where more can be had.",
@@ -74,6 +77,8 @@ def problem_of(error: TenantKitError) -> Answer:
         headers.append(("www-authenticate", "Bearer"))  # RFC 9110, 11.6.1
     if isinstance(error, SecondFactorRequired):
         headers.append(("www-authenticate", _STEP_UP))
+    if isinstance(error, TenantMoved):
+        headers.append(("location", error.location))
     if isinstance(error, LockedOut):
         headers.append(("retry-after", str(error.retry_after)))  # RFC 9110, 10.2.3: seconds
     return Answer(error.status, tuple(headers), content)

@@ -7,7 +7,7 @@ closed. A request has a context (``contextvars``) of its own: nothing of it is l
 however the request ends.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from http import HTTPStatus
@@ -16,7 +16,8 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
-from tenantkit.adapters.exchange import Exchange, RequestHead
+from tenantkit.adapters.exchange import Exchange
+from tenantkit.adapters.heads import wsgi_head, wsgi_path
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.core.scope import enter, outside
@@ -44,22 +45,29 @@ class TenancyMiddleware:
         app: the application.
         kit: the kit.
         paths: the paths that need no tenant.
+        session: returns the framework's session of the client, from the environ of its request.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, app: WSGIApp, kit: TenantKit, paths: Paths | None = None) -> None:
-        self._app = app
-        self._kit = kit
-        self._paths = paths or Paths()
+    def __init__(
+        self,
+        app: WSGIApp,
+        kit: TenantKit,
+        paths: Paths | None = None,
+        *,
+        session: Callable[[Environ], Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        self._app, self._kit = app, kit
+        self._paths, self._session = paths or Paths(), session or _no_session
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         outer: Exchange | None = environ.get(EXCHANGE_KEY)
         if outer is not None and outer.kit is self._kit:
             return self._app(environ, start_response)
-        kind = self._paths.kind(_text(environ.get("PATH_INFO")) or "/")
-        exchange = Exchange(self._kit, kind, _head(environ))
+        kind = self._paths.kind(wsgi_path(environ) or "/")
+        exchange = Exchange(self._kit, kind, wsgi_head(environ, self._session))
         connection = _Connection(exchange, start_response)
         if kind == "live":
             return connection.answer(ALIVE)
@@ -275,22 +283,5 @@ def _close(body: Iterable[bytes]) -> None:
         close()
 
 
-def _text(native: str | None) -> str:
-    """Return what WSGI holds as bytes in a str (PEP 3333) as the text that they spell."""
-    return (native or "").encode("latin-1").decode("utf-8", "replace")
-
-
-def _head(environ: Environ) -> RequestHead:
-    """Return what is read of a request; servers join equal headers by a comma, and joined credentials are none."""
-    host: str | None = environ.get("HTTP_HOST")
-    return RequestHead(
-        method=environ.get("REQUEST_METHOD", ""),
-        path=_text(environ.get("SCRIPT_NAME")) + _text(environ.get("PATH_INFO")),
-        host="" if host is not None and "," in host else host,
-        authorization=environ.get("HTTP_AUTHORIZATION"),
-        request_id=environ.get("HTTP_X_REQUEST_ID"),
-        client=environ.get("REMOTE_ADDR"),
-        user_agent=environ.get("HTTP_USER_AGENT"),
-        query=environ.get("QUERY_STRING", ""),
-        header=lambda name: environ.get(f"HTTP_{name.upper().replace('-', '_')}"),
-    )
+def _no_session(_environ: Environ) -> None:
+    return None

@@ -21,7 +21,7 @@ __all__ = ["RequestFacts", "Scope", "current", "current_or_none", "enter", "outs
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
     """
-    What is worth remembering of the request that runs: its id and where it came from.
+    What is worth remembering of the request that runs: its id, where it came from, and what named its tenant.
 
     .. versionadded:: 0.1
     """
@@ -29,6 +29,7 @@ class RequestFacts:
     request_id: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    resolved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         tenant_cache_lifetime: the same for a tenant, while Redis tells what other processes change.
         member_cache_lifetime: the same for a membership or an API key, while Redis tells.
         missing_cache_lifetime: seconds for which a tenant or membership that was not found is not looked up again.
+        regions: the regions whose tenants are served here; any, if there are none. As a variable of the environment it
+            is a JSON list.
         redis_url: URL of the Redis server, if the application has one.
         redis_prefix: what the names of all keys and channels in Redis begin with; one for each application.
         tenant_id_type: the type of tenant ids in this application.
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
     tenant_cache_lifetime: float = Field(default=900, ge=0, allow_inf_nan=False)
     member_cache_lifetime: float = Field(default=300, ge=0, allow_inf_nan=False)
     missing_cache_lifetime: float = Field(default=2, ge=0, allow_inf_nan=False)
+    regions: tuple[str, ...] = ()
     redis_url: SecretStr | None = None
     redis_prefix: str = Field(default="tenantkit", pattern=r"^[a-z0-9_.-]{1,60}$")
     tenant_id_type: Literal["uuid", "int", "str"] = "uuid"

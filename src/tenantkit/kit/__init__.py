@@ -7,6 +7,7 @@ from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.requests import RequestCredentials, Requests
 from tenantkit.kit.root import TenantKit
 from tenantkit.kit.scopes import Scopes
+from tenantkit.kit.support import Support
 from tenantkit.kit.trust import Trust
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "RequestCredentials",
     "Requests",
     "Scopes",
+    "Support",
     "TenantKit",
     "Trust",
 ]

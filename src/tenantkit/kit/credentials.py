@@ -262,7 +262,7 @@ class KitShareLinks:
             tenant = self._kit.organizations(session).by_id(str(link.tenant_id))
             if tenant is None:
                 raise LinkInvalid("The tenant of this link does not exist any more.")
-            admit_from(self._kit.served(tenant), request)
+            admit_from(self._kit.served(tenant), request, self._kit.settings.regions)
             actor = Actor(str(link.id), kind="link")
             self._kit.audit.trail.record_for(
                 session,

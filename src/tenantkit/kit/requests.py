@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from tenantkit.exceptions import (
     ForeignCredentials,
     NotAMember,
     NotAuthenticated,
+    SupportRequired,
     TokenInvalid,
     WorkspaceRequired,
 )
@@ -23,13 +24,16 @@ from tenantkit.kit.admission import admit
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
-from tenantkit.kit.trust import Trust
+from tenantkit.kit.support import Support
+from tenantkit.kit.trust import Trust, recognized
 from tenantkit.protocols import Clock
 from tenantkit.rbac import Matrix, Ownership
-from tenantkit.resolution import Claim, Named, RequestView, Resolver
+from tenantkit.resolution import Claim, Evidence, Named, RequestView, Resolver
 from tenantkit.tokens import AccessToken, AccessTokens, ApiKey, TrustedIssuers, VerifiedTokens
 
 __all__ = ["RequestCredentials", "Requests"]
+
+_PERMISSIONS: Final = "perm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,17 @@ class Requests(Scopes):
         """
         with ExitStack() as opened:
             lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
-            return self._scope_of(request, self._credentials(request, lookup), lookup)
+            scope = self._scope_of(request, self._credentials(request, lookup), lookup)
+        if scope.impersonator is not None:
+            self.record_impersonation(scope, self._reason(request))
+        return scope
 
     def recall(self, request: RequestCredentials) -> Scope | None:
         """
         Return the scope of a request that :meth:`identify` would return, if that can be told without waiting.
 
-        Opens and asks nothing, so that it may be called on an event loop. Where tokens can be revoked, or a kit of the
-        application's own identifies in its own way, it returns None: they may wait for their answers.
+        Opens and asks nothing, so that it may be called on an event loop. Where tokens can be revoked, a kit of the
+        application's own identifies in its own way, or the support enters, it returns None: they may wait.
 
         Raises:
             NotAuthenticated: there is no token.
@@ -104,9 +111,10 @@ class Requests(Scopes):
             return None
         lookup = self._lookup()
         try:
-            return self._scope_of(request, self._credentials(request, lookup, wait=False), lookup)
+            scope = self._scope_of(request, self._credentials(request, lookup, wait=False), lookup)
         except NotCached:
             return None
+        return scope if scope.impersonator is None else None
 
     def _lookup(self, open_session: Callable[[], Session] | None = None) -> CachedLookup:
         return CachedLookup(self.organizations, self.directory_cache, open_session)
@@ -115,36 +123,65 @@ class Requests(Scopes):
         self, request: RequestCredentials, found: AccessToken | ApiKey | None, lookup: CachedLookup
     ) -> Scope:
         claims = self._claims(found)
-        spoken = self._spoken(request.seen, found, claims)
+        evidence = self._evidence(request.seen, found, claims)
         if found is None:
             raise _unknown()
-        tenant = self.resolve.settle(spoken, lookup)
+        resolution = self.resolve.settle(evidence, lookup)
+        tenant = resolution.tenant
         _check_bounds(found, tenant)
         actor, roles, permissions = self._member(found, tenant, lookup)
-        admit(tenant, found, request.facts)
+        admit(tenant, found, request.facts, self.settings.regions)
         read = {name: claim.read(claims) for name, claim in self.dimensions.items()}
         return Scope(
             tenant=tenant,
             actor=actor,
             roles=roles,
-            request=request.facts,
+            request=replace(request.facts, resolved_by=resolution.resolved_by),
+            impersonator=None if actor is not None else Actor(str(found.user_id)),
             dimensions={name: value for name, value in read.items() if value is not None},
-            limits=found.permissions if isinstance(found, ApiKey) else None,
+            limits=_limits(found),
             permissions=permissions,
         )
 
-    def _spoken(
+    def _evidence(
         self, request: RequestView, found: AccessToken | ApiKey | None, claims: Mapping[str, Any]
-    ) -> list[Named]:
-        if not isinstance(found, ApiKey):
-            return self.resolve.read(request, claims)
-        own = Named("id", str(found.tenant_id), "API key", authenticated=True)
-        return [own, *self.resolve.speak(request, claims, vouched=True)]
+    ) -> Evidence:
+        if isinstance(found, ApiKey):
+            own = Named("id", str(found.tenant_id), "API key", authenticated=True)
+            return self.resolve.read(request, claims, vouched=own)
+        return self.resolve.read(request, claims, trusted=self._is_support(found))
+
+    def _is_support(self, found: AccessToken | ApiKey | None) -> bool:
+        return self.trust.support is not None and self.trust.support.has(found)
+
+    def _reason(self, request: RequestCredentials) -> str:
+        support = self.trust.support or Support()
+        return support.reason(request.seen)
+
+    def require_support(self, request: RequestCredentials) -> tuple[Actor, str]:
+        """
+        Return who of the support asks for all tenants, and why.
+
+        Raises:
+            NotAuthenticated: there is no token, or it does not verify.
+            SupportRequired: the token is not the support's.
+            ReasonRequired: the request does not say why.
+        """
+        with ExitStack() as opened:
+            lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
+            found = self._credentials(request, lookup)
+        if found is None:
+            raise _unknown()
+        if not self._is_support(found):
+            raise SupportRequired("This shows all tenants, and your credentials are good for your own.")
+        return Actor(str(found.user_id)), self._reason(request)
 
     def _member(
         self, found: AccessToken | ApiKey, tenant: Tenant, lookup: CachedLookup
-    ) -> tuple[Actor, frozenset[str], frozenset[str]]:
-        """Return who acts, in which roles, and with which permissions beside them."""
+    ) -> tuple[Actor | None, frozenset[str], frozenset[str]]:
+        """Return who acts, in which roles, and with which permissions beside them; no member for the support."""
+        if self.trust.support is not None and self.trust.support.has(found):
+            return None, frozenset(self.trust.support.roles), frozenset()
         if isinstance(found, ApiKey) and found.user_id is None:
             return Actor(str(found.id), kind="key"), found.roles, frozenset()
         actor = Actor(str(found.user_id))
@@ -198,7 +235,7 @@ class Requests(Scopes):
         """Return what a request's token or API key says, if it is good, or None where there is none."""
         text = request.token
         if text is None:
-            return None
+            return self._recognized(request.seen, wait=wait)
         if self.api_keys.store.is_one(text):
             return self._api_key(text, lookup)
         if wait:
@@ -209,6 +246,18 @@ class Requests(Scopes):
             raise NotCached
         known.check(token)
         return token
+
+    def _recognized(self, request: RequestView, *, wait: bool) -> AccessToken | None:
+        if self.trust.recognize is None:
+            return None
+        if not wait:
+            raise NotCached
+        claims = self.trust.recognize(request)
+        return None if claims is None else recognized(claims)
+
+    def recognizes(self, request: RequestCredentials) -> bool:
+        """Whether it is known who sends a request that carries no token. Asks the application, which may wait."""
+        return self._recognized(request.seen, wait=True) is not None
 
     def _api_key(self, text: str, lookup: CachedLookup) -> ApiKey:
         def ask(session: Session) -> ApiKey | None:
@@ -232,6 +281,18 @@ class Requests(Scopes):
 
 def _unknown() -> NotAuthenticated:
     return NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
+
+
+def _limits(found: AccessToken | ApiKey) -> frozenset[str] | None:
+    """Return the permissions that credentials are good for; None for all that the roles grant."""
+    if isinstance(found, ApiKey):
+        return found.permissions
+    said = found.claims.get(_PERMISSIONS)
+    if said is None:
+        return None
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        raise TokenInvalid(f"The claim {_PERMISSIONS!r} is no list of permissions.")
+    return frozenset(said)
 
 
 def _check_bounds(found: AccessToken | ApiKey, tenant: Tenant | None) -> None:

@@ -28,9 +28,8 @@ from tenantkit.directory import (
     TenantSettings,
     Workspaces,
 )
-from tenantkit.exceptions import (
-    ConfigurationError,
-)
+from tenantkit.directory.rules import check_known
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation import (
     Policies,
     scope_async_engine,
@@ -162,6 +161,8 @@ class TenantKit(Requests):
         self.audit = KitAudit(self, AuditTrail(AuditTables.define(self.metadata, tenant_id), self.clock))
         self.quotas = KitQuotas(self, Quotas(QuotaTables.define(self.metadata, tenant_id), self.plans))
         self.trust = trust = trust or Trust()
+        if trust.support is not None:
+            check_known("role", trust.support.roles, self.roles.roles)
         self.tokens = AccessTokens(
             keys_of(settings, trust),
             issuer=settings.token_issuer,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
-from tenantkit.core.scope import Scope, current, current_or_none, enter
+from tenantkit.core.scope import RequestFacts, Scope, current, current_or_none, enter
 from tenantkit.core.settings import Settings
 from tenantkit.core.telemetry import counter
 from tenantkit.core.tenant import Tenant, check_served
@@ -150,9 +150,13 @@ class Scopes:
         scope = Scope(
             tenant=self.served(tenant), actor=actor, impersonator=impersonator, dimensions=dimensions or {}
         )
+        self.record_impersonation(scope, reason)
+        return scope
+
+    def record_impersonation(self, scope: Scope, reason: str) -> None:
+        """Record in a tenant's trail that somebody from outside enters it, in a transaction of its own."""
         self.audit.record_apart(scope, "tenant.impersonated", outcome="success", details={"reason": reason})
         counter("impersonations", "Scopes entered for somebody from outside").add(1)
-        return scope
 
     @contextmanager
     def entered(self, scope: Scope) -> Iterator[None]:
@@ -261,7 +265,9 @@ class Scopes:
                     closing.push_async_callback(asyncio.shield, session.close())
 
     @contextmanager
-    def unscoped_session(self, *, reason: str, actor: Actor | str | None = None) -> Iterator[UnscopedSession]:
+    def unscoped_session(
+        self, *, reason: str, actor: Actor | str | None = None, request: RequestFacts | None = None
+    ) -> Iterator[UnscopedSession]:
         """
         Open a session over the rows of all tenants, as the owner; each use is recorded in the central trail.
 
@@ -271,6 +277,7 @@ class Scopes:
         Args:
             reason: why all tenants' rows are needed.
             actor: who needs them: an actor, or the name of a program; the current scope's actor by default.
+            request: facts of the request that needs them, for the record.
 
         Raises:
             ConfigurationError: there is no reason, nobody is named, or the settings forbid unscoped sessions.
@@ -285,7 +292,8 @@ class Scopes:
                 "unscoped_session() needs to know who asks, which is written into the audit trail: pass an actor, or "
                 'the name of the program, such as actor="nightly totals".'
             )
-        self.audit.record_central("session.unscoped", actor=who, details={"reason": reason})
+        facts = {"request": request} if request is not None else {}
+        self.audit.record_central("session.unscoped", actor=who, details={"reason": reason}, **facts)
         counter("unscoped_sessions", "Sessions opened over all tenants' rows").add(1)
         with UnscopedSession(self.owner_engine, policies=self.settings.policies) as session:
             session.info[ACTOR] = who

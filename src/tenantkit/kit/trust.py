@@ -1,13 +1,18 @@
-"""Whose tokens a kit believes."""
+"""Whose tokens a kit believes, and whom it believes without one."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from tenantkit.core.settings import Settings
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.tokens import AccessToken, Backoff, Issuer, KeyRing, TokenKey
+from tenantkit.kit.support import Support
+from tenantkit.resolution import RequestView
+from tenantkit.tokens import AccessToken, Backoff, ClaimMap, Issuer, KeyRing, TokenKey
 
-__all__ = ["Trust", "keys_of"]
+__all__ = ["Trust", "keys_of", "recognized"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,9 @@ class Trust:
             wait. The name is whatever a stranger wrote.
         backoffs: how long attempts to sign in have to wait that failed; see :class:`~tenantkit.tokens.Lockouts`.
         is_revoked: asked at each request whether its token was revoked. It must be quick.
+        recognize: asked who sends a request without a token, such as somebody whom the framework's session signed in;
+            None for nobody. It returns claims, of which ``sub`` is who it is. On asyncio it is asked in a thread.
+        support: whose tokens open every tenant; nobody's, if nothing is said.
 
     .. versionadded:: 0.1
     """
@@ -31,6 +39,20 @@ class Trust:
     find_issuer: Callable[[str], Issuer | None] | None = None
     backoffs: Mapping[str, Backoff] | None = None
     is_revoked: Callable[[AccessToken], bool] | None = None
+    recognize: Callable[[RequestView], Mapping[str, Any] | None] | None = None
+    support: Support | None = None
+
+
+def recognized(claims: Mapping[str, Any]) -> AccessToken:
+    """
+    Return what stands for the token of somebody whom the application recognized without one.
+
+    Raises:
+        TokenInvalid: `sub` is missing, or no id of a user.
+    """
+    held = MappingProxyType(dict(claims))
+    user_id = ClaimMap().user_of(held)
+    return AccessToken(user_id, "", held, -math.inf, math.inf, None, held)
 
 
 def keys_of(settings: Settings, trust: Trust) -> KeyRing:

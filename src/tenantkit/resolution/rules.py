@@ -1,27 +1,58 @@
 """How sources settle on one tenant. Decides; the caller looks tenants up."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from tenantkit.core.telemetry import counter
 from tenantkit.core.tenant import Tenant, check_served
 from tenantkit.exceptions import (
     ConfigurationError,
     NotAuthenticated,
     SourcesDisagree,
+    TenantMoved,
     TenantRequired,
     UnknownTenant,
 )
 from tenantkit.protocols import Source, TenantLookup
-from tenantkit.resolution.model import Named, RequestView
+from tenantkit.resolution.model import Evidence, Named, RequestView, Resolution, Silent
 from tenantkit.resolution.sources import Default
 
-__all__ = ["Agreement", "Precedence", "Resolver", "agree", "first"]
+__all__ = ["Agreement", "Hearing", "Precedence", "Resolver", "agree", "first"]
+
+logger = logging.getLogger("tenantkit.resolution")
+
+
+class Hearing:
+    """
+    One request before its sources: what it shows them, and what was heard so far.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool) -> None:
+        self.request, self.claims, self.vouched = request, claims, vouched
+        self.heard: list[tuple[Source, Named | Silent | None]] = []
+
+    def ask(self, part: "Source | Resolver") -> list[Named]:
+        """Return what a source, or what counts of several, says; and note it."""
+        if isinstance(part, Resolver):
+            return part.speak(self)
+        said = part.read(self.request, self.claims)
+        self.heard.append((part, said))
+        return [said] if isinstance(said, Named) else []
+
+    def replace(self, old: Named, new: Named) -> None:
+        """Note what was made of what a source said."""
+        self.heard = [(source, new if said is old else said) for source, said in self.heard]
 
 
 class Resolver(ABC):
     """
-    Sources, and how they settle on one tenant; made by :func:`agree` and :func:`first`, one inside the other.
+    Sources, and how they settle on one tenant.
+
+    Made by :func:`agree`, :func:`first` and :func:`changeover`, one inside the other.
 
     .. versionadded:: 0.1
     """
@@ -47,24 +78,32 @@ class Resolver(ABC):
         return tuple(found)
 
     @abstractmethod
-    def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
+    def speak(self, hearing: Hearing) -> list[Named]:
         """
         Return what the sources that count say, nothing where none does.
-
-        Args:
-            request: the request.
-            claims: what its token says.
-            vouched: whether somebody else names the tenant who can be trusted, such as an API key: then every source
-                that speaks counts, so that it can contradict.
 
         Raises:
             ResolutionError: what a source reads is malformed.
             TokenInvalid: a claim has the wrong shape.
         """
 
-    def read(self, request: RequestView, claims: Mapping[str, Any]) -> list[Named]:
+    def read(
+        self,
+        request: RequestView,
+        claims: Mapping[str, Any],
+        *,
+        vouched: Named | None = None,
+        trusted: bool = False,
+    ) -> Evidence:
         """
-        Return what the sources that count say.
+        Return what the sources of a request say.
+
+        Args:
+            request: the request.
+            claims: what its token says.
+            vouched: what somebody says who can be trusted, such as an API key of its tenant: then every source that
+                speaks counts, so that it can contradict.
+            trusted: whether who asks may name any tenant: then every source that speaks counts, too.
 
         Raises:
             NotAuthenticated: none says anything, and there is no token.
@@ -72,36 +111,40 @@ class Resolver(ABC):
             ResolutionError: what a source reads is malformed.
             TokenInvalid: a claim has the wrong shape.
         """
-        spoken = self.speak(request, claims)
-        if spoken:
-            return spoken
-        if claims:
-            asked = ", ".join(map(repr, self.sources))
-            raise TenantRequired(f"Nothing names a tenant. Asked were {asked}; sign in to a tenant.")
-        raise NotAuthenticated("The request carries no access token. Send `Authorization: Bearer <token>`.")
+        hearing = Hearing(request, claims, vouched=trusted or vouched is not None)
+        spoken = self.speak(hearing)
+        evidence = Evidence((vouched, *spoken) if vouched else tuple(spoken), tuple(hearing.heard))
+        if evidence.spoken:
+            return evidence
+        if not claims:
+            raise NotAuthenticated(
+                "The request carries no access token. Send `Authorization: Bearer <token>`."
+            )
+        error = TenantRequired(
+            f"Nothing that can be trusted names a tenant. Asked were {'; '.join(evidence.told)}. Sign in to a tenant."
+        )
+        error.heard = evidence.told
+        raise error
 
-    def settle(self, spoken: Sequence[Named], lookup: TenantLookup) -> Tenant:
+    def settle(self, evidence: Evidence, lookup: TenantLookup) -> Resolution:
         """
-        Return the one active tenant that all name. Costs one look-up for each.
+        Return the one active tenant that all name who decide. Costs one look-up for each source that speaks.
 
         Raises:
             UnknownTenant: one names a tenant that does not exist.
             SourcesDisagree: two name different tenants.
             TenantProvisioning, TenantSuspended, TenantClosed: the tenant is not served.
+            TenantMoved: the tenant has another name now, and the request can be made there.
         """
-        tenants = []
-        for named in spoken:
-            tenant = _look_up(named, lookup)
-            if tenant is None:
-                raise UnknownTenant(f"The {named.source} names a tenant that does not exist.")
-            tenants.append(tenant)
-        if len({tenant.id for tenant in tenants}) > 1:
-            places = " and ".join(named.source for named in spoken)
-            raise SourcesDisagree(
-                f"The {places} name different tenants. Use the host of the tenant you signed in to."
-            )
-        check_served(tenants[0])
-        return tenants[0]
+        try:
+            tenant = _decided(evidence, lookup)
+            check_served(tenant)
+            _compare(evidence, tenant, lookup)
+            _redirect(evidence, tenant)
+        except (SourcesDisagree, UnknownTenant) as error:
+            error.heard = evidence.told
+            raise
+        return Resolution(tenant, evidence)
 
 
 class Agreement(Resolver):
@@ -121,10 +164,10 @@ class Agreement(Resolver):
             )
         super().__init__(parts)
 
-    def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
+    def speak(self, hearing: Hearing) -> list[Named]:
         """Return what all sources say that speak, if one of them is authenticated, or somebody else vouches."""
-        spoken = [named for part in self.parts for named in _spoken(part, request, claims, vouched=vouched)]
-        return spoken if vouched or any(named.authenticated for named in spoken) else []
+        spoken = [named for part in self.parts for named in hearing.ask(part)]
+        return spoken if hearing.vouched or any(named.authenticated for named in spoken) else []
 
 
 class Precedence(Resolver):
@@ -136,13 +179,12 @@ class Precedence(Resolver):
 
     _verb = "first"
 
-    def speak(self, request: RequestView, claims: Mapping[str, Any], *, vouched: bool = False) -> list[Named]:
+    def speak(self, hearing: Hearing) -> list[Named]:
         """Return what the first source says that speaks; those behind it are not asked."""
         for part in self.parts:
-            if vouched and isinstance(part, Default):
+            if hearing.vouched and isinstance(part, Default):
                 continue  # it stands in for whom nobody named
-            spoken = _spoken(part, request, claims, vouched=vouched)
-            if spoken:
+            if spoken := hearing.ask(part):
                 return spoken
         return []
 
@@ -181,13 +223,43 @@ def _sources_of(part: Source | Resolver) -> tuple[Source, ...]:
     return part.sources if isinstance(part, Resolver) else (part,)
 
 
-def _spoken(
-    part: Source | Resolver, request: RequestView, claims: Mapping[str, Any], *, vouched: bool
-) -> list[Named]:
-    if isinstance(part, Resolver):
-        return part.speak(request, claims, vouched=vouched)
-    named = part.read(request, claims)
-    return [] if named is None else [named]
+def _decided(evidence: Evidence, lookup: TenantLookup) -> Tenant:
+    """Return the tenant that all name who decide."""
+    deciding = [named for named in evidence.spoken if named.decides]
+    tenants = []
+    for named in deciding:
+        tenant = _look_up(named, lookup)
+        if tenant is None:
+            raise UnknownTenant(f"The {named.source} names a tenant that does not exist.")
+        tenants.append(tenant)
+    if len({tenant.id for tenant in tenants}) > 1:
+        counter("source_disagreements", "Requests whose sources named different tenants").add(1)
+        raise SourcesDisagree(
+            f"The {evidence.resolved_by} name different tenants. Use the host of the tenant you signed in to."
+        )
+    return tenants[0]
+
+
+def _compare(evidence: Evidence, tenant: Tenant, lookup: TenantLookup) -> None:
+    """Note where a source that does not decide names another tenant, or none that exists."""
+    for named in evidence.spoken:
+        if named.decides:
+            continue
+        other = _look_up(named, lookup)
+        if other is None or other.id != tenant.id:
+            counter("changeover_differences", "Requests whose old source named another tenant").add(1)
+            logger.warning(
+                "the %s names another tenant than the %s, which counts",
+                named.source,
+                evidence.resolved_by,
+                extra={"tenant": tenant.slug, "other": other.slug if other else None},
+            )
+
+
+def _redirect(evidence: Evidence, tenant: Tenant) -> None:
+    for named in evidence.spoken:
+        if named.moved is not None and named.by == "slug" and named.value != tenant.slug:
+            raise TenantMoved(f"The tenant is called {tenant.slug!r} now.", location=named.moved(tenant.slug))
 
 
 def _look_up(named: Named, lookup: TenantLookup) -> Tenant | None:

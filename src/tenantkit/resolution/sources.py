@@ -6,24 +6,30 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
 from tenantkit.core.tenant import is_slug
-from tenantkit.exceptions import ConfigurationError, HostMalformed, SourceMalformed, TokenInvalid
-from tenantkit.resolution.model import Named, RequestView
+from tenantkit.exceptions import ConfigurationError, SourceMalformed, TokenInvalid
+from tenantkit.resolution.model import Named, RequestView, Silent
 
-__all__ = ["Claim", "CustomDomain", "Default", "Header", "Host", "PathPrefix", "QueryParam", "TokenClaim"]
+__all__ = [
+    "Claim",
+    "Default",
+    "Header",
+    "PathPrefix",
+    "QueryParam",
+    "Session",
+    "TokenClaim",
+]
 
-_MAX_HOST: Final = 253  # RFC 1035, 2.3.4
-_HOST: Final = re.compile(r"([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?\Z", re.IGNORECASE | re.ASCII)
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z")
-_MAX_PORT: Final = 65_535
 _PLACE: Final = "{tenant}"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")  # RFC 9110, 5.6.2
 _TAKEN: Final = frozenset({"authorization", "cookie", "host"})
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _MAX_FIELDS: Final = 100
+_IN_PATHS: Final = "/:@!$&'()*+,;=~"  # RFC 3986, 3.3; what is not among them is spelled in percents
+_IN_QUERIES: Final = _IN_PATHS + "?%"  # which the client has spelled already
 
 
 class TokenClaim:
@@ -46,11 +52,11 @@ class TokenClaim:
     def __repr__(self) -> str:
         return f"TokenClaim({self.claim!r})"
 
-    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002 - one shape for all
-        """Return what the claim names, or None where the token has no such claim."""
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | Silent | None:  # noqa: ARG002 - one shape
+        """Return what the claim names; None where there is no token."""
         value = claims.get(self.claim)
         if value is None:
-            return None
+            return Silent("the token has no such claim") if claims else None
         if not isinstance(value, str) or not value:
             raise TokenInvalid(
                 f"The claim {self.claim!r} is {type(value).__name__}, not the text of a tenant id."
@@ -98,105 +104,14 @@ class Claim:
         return value
 
 
-class Host:
-    """
-    One label of the host name: a source that the client chooses, so it never decides alone.
-
-    Args:
-        pattern: the host with ``{tenant}`` in place of one label, for example ``"{tenant}.example.com"``.
-        reserved: labels that name no tenant.
-
-    Raises:
-        ConfigurationError: the pattern has not exactly one ``{tenant}`` that is a whole label.
-
-    .. versionadded:: 0.1
-    """
-
-    authenticated = False
-
-    def __init__(self, pattern: str, *, reserved: tuple[str, ...] = ("www", "api")) -> None:
-        labels = pattern.lower().split(".")
-        if labels.count(_PLACE) != 1 or not all(_LABEL.match(label) for label in labels if label != _PLACE):
-            raise ConfigurationError(
-                f"Host({pattern!r}) needs {_PLACE} as one whole label among labels of ASCII letters, digits and inner "
-                f"hyphens, without a port, as in Host('{_PLACE}.example.com')."
-            )
-        self.pattern = pattern.lower()
-        self.reserved = frozenset(reserved)
-
-    def __repr__(self) -> str:
-        return f"Host({self.pattern!r})"
-
-    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
-        """
-        Return what the host names, or None where it is another host.
-
-        Raises:
-            HostMalformed: the header is no host and port.
-        """
-        name = _host_of(request)
-        if name is None:
-            return None
-        labels, pattern = name.split("."), self.pattern.split(".")
-        if len(labels) != len(pattern):
-            return None
-        if any(wanted not in (_PLACE, label) for label, wanted in zip(labels, pattern, strict=True)):
-            return None
-        slug = labels[pattern.index(_PLACE)]
-        if slug in self.reserved or not is_slug(slug):
-            return None
-        return Named("slug", slug, "host", authenticated=False)
-
-
-class CustomDomain:
-    """
-    The host name, where it is a domain that a tenant brought: a source that the client chooses.
-
-    Args:
-        own: the application's own domains. Neither they nor what is below them is a tenant's.
-
-    Raises:
-        ConfigurationError: no own domain is given.
-
-    .. versionadded:: 0.1
-    """
-
-    authenticated = False
-
-    def __init__(self, *own: str) -> None:
-        if not own or not all(own):
-            raise ConfigurationError(
-                "CustomDomain() needs to know the application's own domains, as in CustomDomain('example.com'): every "
-                "other host is looked up."
-            )
-        self.own = tuple(domain.lower() for domain in own)
-
-    def __repr__(self) -> str:
-        return f"CustomDomain({', '.join(map(repr, self.own))})"
-
-    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
-        """
-        Return what the host names, or None where it is the application's own, or no domain.
-
-        Raises:
-            HostMalformed: the header is no host and port.
-        """
-        name = _host_of(request)
-        if (
-            name is None or "." not in name or name.rpartition(".")[2].isdigit()
-        ):  # an address, or a machine's name
-            return None
-        if any(name == own or name.endswith(f".{own}") for own in self.own):
-            return None
-        return Named("domain", name, "host", authenticated=False)
-
-
 class PathPrefix:
     """
     A part of the path: a source that the client chooses.
 
     Args:
         pattern: the beginning of the path with ``{tenant}`` in place of one part, for example ``"/t/{tenant}"``.
+        redirects: whether a request by a slug of before is sent to the one that the tenant has now (308). Otherwise it
+            is served as it is.
 
     Raises:
         ConfigurationError: the pattern has not exactly one ``{tenant}`` that is a whole part.
@@ -206,7 +121,7 @@ class PathPrefix:
 
     authenticated = False
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, redirects: bool = True) -> None:
         parts = pattern.split("/")
         if (
             parts[0] != ""
@@ -218,20 +133,27 @@ class PathPrefix:
                 f"PathPrefix({pattern!r}) begins with '/' and has {_PLACE} as one whole part, as in "
                 f"PathPrefix('/t/{_PLACE}')."
             )
-        self.pattern = pattern
+        self.pattern, self.redirects = pattern, redirects
 
     def __repr__(self) -> str:
         return f"PathPrefix({self.pattern!r})"
 
-    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
-        """Return what the path names, or None where it begins otherwise, or what stands there is no slug."""
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | Silent | None:  # noqa: ARG002
+        """Return what the path names, or None where it begins otherwise."""
         pattern, parts = self.pattern.split("/"), request.path.split("/")
         if len(parts) < len(pattern):
             return None
         if any(wanted not in (_PLACE, part) for part, wanted in zip(parts, pattern, strict=False)):
             return None
-        slug = parts[pattern.index(_PLACE)]
-        return Named("slug", slug, "path", authenticated=False) if is_slug(slug) else None
+        place = pattern.index(_PLACE)
+        slug = parts[place]
+        if not is_slug(slug):
+            return Silent("what stands there is no slug")
+
+        def moved(new: str) -> str:
+            return quoted("/".join([*parts[:place], new, *parts[place + 1 :]]), request.query)
+
+        return Named("slug", slug, "path", authenticated=False, moved=moved if self.redirects else None)
 
 
 class Header:
@@ -266,18 +188,18 @@ class Header:
     def __repr__(self) -> str:
         return f"Header({self.name!r})"
 
-    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | None:  # noqa: ARG002
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | Silent | None:  # noqa: ARG002
         """
-        Return what the header names, or None where there is none, or it does not count.
+        Return what the header names, or None where there is none.
 
         Raises:
             SourceMalformed: it holds no slug or id, or there are several.
         """
-        if self.trusted and not _is_in(request.peer, self.trusted):
-            return None
         value = request.header(self.name.lower())
         if value is None:
             return None
+        if self.trusted and not _is_in(request.peer, self.trusted):
+            return Silent("it comes from nobody who is trusted")
         return _named(value, self.by, f"header {self.name}", authenticated=self.authenticated)
 
 
@@ -321,6 +243,45 @@ class QueryParam:
         return _named(value, self.by, f"query parameter {self.name!r}", authenticated=False)
 
 
+class Session:
+    """
+    A value of the framework's session: an authenticated source, since the server wrote it.
+
+    Reading the session may wait, so such a request is identified in a thread on asyncio. The framework's own middleware
+    for sessions stands outside of tenancy's, so that there is one to read.
+
+    Args:
+        key: the name of the value, which your application set when somebody chose a tenant.
+        by: whether it holds the slug or the id.
+
+    .. versionadded:: 0.1
+    """
+
+    authenticated = True
+
+    def __init__(self, key: str, *, by: Literal["slug", "id"] = "slug") -> None:
+        self.key = key
+        self.by: Literal["slug", "id"] = by
+
+    def __repr__(self) -> str:
+        return f"Session({self.key!r})"
+
+    def read(self, request: RequestView, claims: Mapping[str, Any]) -> Named | Silent | None:  # noqa: ARG002
+        """
+        Return what the session names, or None where there is none.
+
+        Raises:
+            SourceMalformed: the value is no slug or id.
+        """
+        session = request.session()
+        if session is None:
+            return None
+        value = session.get(self.key)
+        if value is None:
+            return Silent("it holds no such value")
+        return _named(str(value), self.by, f"session {self.key!r}", authenticated=True)
+
+
 class Default:
     """
     One tenant for whatever nobody else names: for development, where there are no hosts and tokens yet.
@@ -351,15 +312,10 @@ class Default:
         return Named("slug", self.slug, "default", authenticated=False)
 
 
-def _host_of(request: RequestView) -> str | None:
-    """Return the host name of a request in lower case, or None where there is none."""
-    host = request.host
-    if not host:
-        return None
-    match = _HOST.match(host) if len(host) <= _MAX_HOST + 6 else None
-    if match is None or len(match[1]) > _MAX_HOST or int(match[2] or 0) > _MAX_PORT:
-        raise HostMalformed("The Host header is not a host name with an optional port.")
-    return match[1].lower()
+def quoted(path: str, query: str) -> str:
+    """Return a path and a query as the reference of a URL, in which nothing can end a header or begin a host."""
+    place = "/" + quote(path, safe=_IN_PATHS, errors="replace").lstrip("/")
+    return f"{place}?{quote(query, safe=_IN_QUERIES, errors='replace')}" if query else place
 
 
 def _named(value: str, by: Literal["slug", "id"], source: str, *, authenticated: bool) -> Named:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import ClassVar
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse, HttpResponseNotAllowed, JsonResponse, StreamingHttpResponse
@@ -52,7 +53,13 @@ def sync_view(route):
 
     def view(request, **given):
         try:
-            reply = route.work() if route.sessionless else route.work(tenancy.kit, tenancy.session, **given)
+            if route.unscoped:
+                with tenancy.unscoped_session(request) as session:
+                    reply = route.work(tenancy.kit, session)
+            else:
+                reply = (
+                    route.work() if route.sessionless else route.work(tenancy.kit, tenancy.session, **given)
+                )
         except FrameworkError as error:
             return HttpResponse(status=error.status)
         if route.path == "/organizations":
@@ -63,9 +70,11 @@ def sync_view(route):
 
 
 def async_view(route):
-    """Return the same, for an event loop."""
+    """Return the same, for an event loop; a session over all tenants works in a thread."""
 
     async def view(request, **given):
+        if route.unscoped:
+            return await sync_to_async(sync_view(route))(request)
         try:
             if route.sessionless:
                 reply = route.work()

@@ -48,10 +48,15 @@ def expose(app, kit, tenancy, route, sessions):
             reply.content["actor"] = actor.id
         return answered(reply)
 
+    def unscoped_endpoint(session: Tenancy.UnscopedSession):
+        return answered(route.work(kit, session))
+
     endpoint = sync_endpoint if sessions == "sync" else async_endpoint
+    if route.sessionless or route.unscoped:
+        endpoint = sessionless_endpoint if route.sessionless else unscoped_endpoint
     app.add_api_route(
         route.path,
-        sessionless_endpoint if route.sessionless else endpoint,
+        endpoint,
         methods=[route.method],
         dependencies=checks(tenancy, route),
         response_model=None,

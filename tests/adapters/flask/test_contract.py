@@ -26,7 +26,11 @@ def expose(app, kit, tenancy, route):
 
     def view(**given):
         try:
-            reply = route.work() if route.sessionless else route.work(kit, tenancy.session, **given)
+            if route.unscoped:
+                with tenancy.unscoped_session() as session:
+                    reply = route.work(kit, session)
+            else:
+                reply = route.work() if route.sessionless else route.work(kit, tenancy.session, **given)
         except FrameworkError as error:
             abort(error.status)
         if route.path == "/organizations":

@@ -1,5 +1,7 @@
 """The contract of adapters, held to by the example that shows how to write one."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 import anyio.to_thread
@@ -50,12 +52,18 @@ def made(kit, tenancy, of):
             reply.content["actor"] = actor.id
         return answered(reply)
 
+    def unscoped(unscoped_session: NamedDependency[Callable[[], AbstractContextManager]]) -> Response:
+        with unscoped_session() as session:
+            return answered(of.work(kit, session))
+
     decorated = route(
         rule(of.path),
         http_method=[of.method],
         status_code=200,
         guards=checks(tenancy, of),
     )
+    if of.unscoped:
+        return route(rule(of.path), http_method=[of.method], sync_to_thread=True)(unscoped)
     return decorated(sessionless if of.sessionless else handler)
 
 

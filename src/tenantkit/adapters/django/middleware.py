@@ -171,4 +171,12 @@ def _head(request: HttpRequest) -> RequestHead:
         user_agent=meta.get("HTTP_USER_AGENT"),
         query=meta.get("QUERY_STRING", ""),
         header=request.headers.get,
+        session=lambda: getattr(request, "session", None),
+        user=lambda: _user(request),
     )
+
+
+def _user(request: HttpRequest) -> str | None:
+    """Return who is signed in, where Django's middleware for users stands above this one."""
+    user = getattr(request, "user", None)
+    return str(user.pk) if user is not None and user.is_authenticated else None

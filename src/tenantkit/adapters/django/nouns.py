@@ -13,7 +13,7 @@ from tenantkit.adapters.guards import Guards
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ConfigurationError, RowNotFound
-from tenantkit.isolation import ScopedSession
+from tenantkit.isolation import ScopedSession, UnscopedSession
 from tenantkit.kit import TenantKit
 from tenantkit.rbac import Ownership, check_owner
 
@@ -47,6 +47,16 @@ class Tenancy(Guards[Guard]):
     def actor(self, request: Any) -> Actor | None:
         """Return who asks, also on central paths; None where nobody is known."""
         return request.tenantkit.actor  # type: ignore[no-any-return]
+
+    @contextmanager
+    def unscoped_session(self, request: Any) -> Iterator[UnscopedSession]:
+        """
+        Open a session of SQLAlchemy's over all tenants' rows, for the support; see :meth:`Exchange.unscoped_session`.
+
+        For Django's ORM, ask :meth:`unscoped` in it.
+        """
+        with request.tenantkit.unscoped_session() as session:
+            yield session
 
     def _check(self, is_known: Callable[[TenantKit], object]) -> None:
         is_known(self.kit)

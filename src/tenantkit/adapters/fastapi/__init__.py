@@ -17,7 +17,13 @@ from tenantkit.exceptions import DependencyMissing
 if find_spec("fastapi") is None:
     raise DependencyMissing("tenantkit.adapters.fastapi needs FastAPI: pip install 'tenantkit[fastapi]'.")
 
-from tenantkit.adapters.fastapi.dependencies import ActorDep, AsyncSessionDep, ScopeDep, SessionDep
+from tenantkit.adapters.fastapi.dependencies import (
+    ActorDep,
+    AsyncSessionDep,
+    ScopeDep,
+    SessionDep,
+    UnscopedSessionDep,
+)
 from tenantkit.adapters.fastapi.tenancy import Tenancy
 
-__all__ = ["ActorDep", "AsyncSessionDep", "ScopeDep", "SessionDep", "Tenancy"]
+__all__ = ["ActorDep", "AsyncSessionDep", "ScopeDep", "SessionDep", "Tenancy", "UnscopedSessionDep"]

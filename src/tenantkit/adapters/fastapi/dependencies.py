@@ -1,5 +1,6 @@
 """The nouns of tenancy as FastAPI's dependencies."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends
@@ -10,7 +11,7 @@ from tenantkit.adapters.asgi import EXCHANGE_KEY, in_thread, session_of
 from tenantkit.adapters.exchange import Exchange
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
-from tenantkit.isolation import ScopedSession
+from tenantkit.isolation import ScopedSession, UnscopedSession
 from tenantkit.kit import TenantKit
 from tenantkit.rbac import Matrix, Ownership
 
@@ -26,6 +27,7 @@ __all__ = [
     "RequiresWorkspace",
     "ScopeDep",
     "SessionDep",
+    "UnscopedSessionDep",
 ]
 
 
@@ -51,10 +53,17 @@ async def _async_session(request: HTTPConnection) -> AsyncSession:
     return _kit(request).async_session()
 
 
+def _unscoped_session(request: HTTPConnection) -> Iterator[UnscopedSession]:
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    with exchange.unscoped_session() as session:
+        yield session
+
+
 ActorDep = Annotated[Actor | None, Depends(_actor)]
 ScopeDep = Annotated[Scope, Depends(_scope)]
 SessionDep = Annotated[ScopedSession, Depends(_session)]
 AsyncSessionDep = Annotated[AsyncSession, Depends(_async_session)]
+UnscopedSessionDep = Annotated[UnscopedSession, Depends(_unscoped_session)]
 
 
 class Check:

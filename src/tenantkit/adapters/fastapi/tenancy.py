@@ -42,6 +42,7 @@ class Tenancy(Guards[Any]):
     Scope: TypeAlias = dependencies.ScopeDep
     Session: TypeAlias = dependencies.SessionDep
     AsyncSession: TypeAlias = dependencies.AsyncSessionDep
+    UnscopedSession: TypeAlias = dependencies.UnscopedSessionDep
 
     def __init__(
         self,

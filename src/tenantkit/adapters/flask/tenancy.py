@@ -1,6 +1,8 @@
 """Tenancy as an extension of Flask."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from flask import Flask, Response, current_app, got_request_exception, request
@@ -15,7 +17,7 @@ from tenantkit.adapters.wsgi import EXCHANGE_KEY, TenancyMiddleware
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ConfigurationError, TenantKitError
-from tenantkit.isolation import ScopedSession
+from tenantkit.isolation import ScopedSession, UnscopedSession
 from tenantkit.kit import TenantKit
 from tenantkit.rbac import Ownership
 
@@ -84,7 +86,7 @@ class Tenancy(Guards[Guard]):
             is_known(kit)
         self._kit = self._kit or kit
         app.extensions[_EXTENSION] = kit
-        app.wsgi_app = TenancyMiddleware(app.wsgi_app, kit, self._paths)  # type: ignore[method-assign]  # as Flask says
+        app.wsgi_app = TenancyMiddleware(app.wsgi_app, kit, self._paths, session=partial(_session, app))  # type: ignore[method-assign]  # as Flask says
         app.register_error_handler(TenantKitError, _answer)
         app.before_request(_tell_route)
         got_request_exception.connect(_remember_error, app)
@@ -105,6 +107,12 @@ class Tenancy(Guards[Guard]):
         """Who asks, also on central paths; None where nobody is known."""
         return _exchange().actor
 
+    @contextmanager
+    def unscoped_session(self) -> Iterator[UnscopedSession]:
+        """Open a session over the rows of all tenants, for the support; see :meth:`Exchange.unscoped_session`."""
+        with _exchange().unscoped_session() as session:
+            yield session
+
     def _check(self, is_known: Callable[[TenantKit], object]) -> None:
         """Let each kit be asked: now, or when it comes, by :meth:`init_app`."""
         if self._kit is not None:
@@ -123,6 +131,11 @@ class Tenancy(Guards[Guard]):
 
     def _requires_workspace(self) -> Guard:
         return Guard(lambda: _kit().require_workspace())
+
+
+def _session(app: Flask, environ: dict[str, Any]) -> Mapping[str, Any] | None:
+    """Return the session as Flask will open it once more for the view."""
+    return app.session_interface.open_session(app, app.request_class(environ))
 
 
 def _kit() -> TenantKit:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ForeignKey, String, select, text
+from sqlalchemy import ForeignKey, String, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tenantkit import Settings, TenantKit, current
@@ -42,7 +42,7 @@ LIMIT: Final = 3
 UPGRADE: Final = "https://app.example/upgrade"
 PATHS: Final[dict[str, Any]] = {
     "public": ["/about", "/public/*"],
-    "central": ["/organizations"],
+    "central": ["/organizations", "/everything"],
     "optional": ["/welcome"],
     "health": "/health",
 }
@@ -136,6 +136,7 @@ class Route:
             ``documents:manage``.
         workspace: whether it requires a workspace.
         sessionless: whether it works without a session, as public routes do.
+        unscoped: whether it works with a session over all tenants, which the adapter's noun for it gives.
     """
 
     method: str
@@ -146,6 +147,7 @@ class Route:
     owns: str | None = None
     workspace: bool = False
     sessionless: bool = False
+    unscoped: bool = False
 
 
 def checks(tenancy: Any, route: Route) -> list[Any]:
@@ -263,8 +265,15 @@ def _whoami(_kit: TenantKit, session: Session) -> Reply:
         "workspace": scope.dimensions.get("workspace"),
         "request_id": scope.request.request_id,
         "client": scope.request.client,
+        "impersonator": scope.impersonator.id if scope.impersonator else None,
+        "resolved_by": scope.request.resolved_by,
     }
     return Reply(content=who)
+
+
+def _count_everything(_kit: TenantKit, session: Session) -> Reply:
+    counted = select(Document.tenant_id, func.count()).group_by(Document.tenant_id)
+    return Reply(content={str(tenant_id): count for tenant_id, count in session.execute(counted)})
 
 
 def _tell_scope() -> Reply:
@@ -291,6 +300,7 @@ ROUTES: Final = (
     Route("GET", "/public/terms", _tell_scope, sessionless=True),
     Route("GET", "/welcome", _tell_scope, sessionless=True),
     Route("GET", "/organizations", _tell_scope, sessionless=True),
+    Route("GET", "/everything", _count_everything, unscoped=True),
 )
 MOUNTED: Final = (
     Route("GET", "/documents", _read, requires="documents:read"),

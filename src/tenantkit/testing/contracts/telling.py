@@ -77,6 +77,7 @@ class TellingPromises:
         assert 0 < line.duration < 60  # type: ignore[attr-defined]
         for key, value in facts.items():
             assert f"{key}={value}" in line.getMessage()
+        assert "token claim 'org' and host" == line.resolved_by  # type: ignore[attr-defined]
 
     def test_a_line_for_a_refused_and_for_an_unknown(self, world: World) -> None:
         """There is one for each request, also where no tenant or route is known."""
@@ -100,7 +101,11 @@ class TellingPromises:
     def test_the_trace(self, world: World) -> None:
         """The span that the host's instrumentation has opened carries tenant and request id."""
         answer = world.ask("GET", "/whoami")
-        tagged = {"tenantkit.tenant": world.acme.slug, "tenantkit.request_id": answer.header("x-request-id")}
+        tagged = {
+            "tenantkit.tenant": world.acme.slug,
+            "tenantkit.request_id": answer.header("x-request-id"),
+            "tenantkit.resolved_by": "token claim 'org' and host",
+        }
         assert world.office.spans.wait(tagged)
 
     def test_it_is_alive(self, world: World) -> None:

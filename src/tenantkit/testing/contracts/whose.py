@@ -16,7 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tenantkit.core.scope import Scope
-from tenantkit.resolution import Header, QueryParam, first
+from tenantkit.kit import Support, Trust
+from tenantkit.resolution import Header, Host, QueryParam, first
 from tenantkit.testing.contracts.world import World
 from tenantkit.tokens import TokenPair
 
@@ -24,6 +25,14 @@ __all__ = ["WhosePromises"]
 
 _CROWD: Final = 50
 _SPARE_THREADS: Final = 15
+_SUPPORTED: Final = Trust(support=Support(roles=["reader"]))
+_WHY: Final = ("X-Support-Reason", "ticket 7")
+
+
+def _support(world: World) -> list[tuple[str, str]]:
+    """Return what one of the support sends, to the host of a tenant that he is no member of."""
+    token = world.kit.tokens.issue("cid", scope="read superadmin")
+    return [("Host", f"{world.acme.slug}.localhost"), ("Authorization", f"Bearer {token}")]
 
 
 class WhosePromises:
@@ -176,6 +185,84 @@ class WhosePromises:
             serving.api_keys.store.revoke(session, made.key.id)
             session.commit()
         assert 401 == world.bare("GET", "/whoami", [key]).status
+
+    def test_a_name_of_before(self, world: World) -> None:
+        """A request to a host that the tenant had before is sent to the one that it has now, path and query kept."""
+        before, now = world.acme.slug, f"new-{world.acme.slug}"
+        kit = world.office.serving_kit
+        with kit.unscoped_session(reason="rename", actor="test") as session:
+            kit.directory.rename(session, world.acme, slug=now)
+            session.commit()
+        answer = world.ask("GET", "/documents?page=2", host=f"{before}.localhost")
+        assert (308, "tenant-moved") == (answer.status, answer.problem)
+        assert f"//{now}.localhost/documents?page=2" == answer.header("location")
+        assert now == world.ask("GET", "/whoami", host=f"{now}.localhost").json["tenant"]
+        assert [] == world.central_trail(answer.header("x-request-id") or "")  # nobody was refused
+
+    def test_the_support_enters_one_tenant(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As an impersonator in the roles that the support has, recorded with the reason; without one it is a 403."""
+        monkeypatch.setattr(world.office.serving_kit, "trust", _SUPPORTED)
+        host, token = _support(world)
+        for headers, problem in (
+            ([host, token], "reason-required"),
+            ([host, token, ("X-Support-Reason", " ")], "reason-required"),
+            ([host, ("Authorization", f"Bearer {world.kit.tokens.issue('cid')}"), _WHY], "tenant-required"),
+            ([token, _WHY], "tenant-required"),
+        ):
+            assert problem == world.bare("GET", "/whoami", headers).problem
+        told = world.bare("GET", "/whoami", [host, token, _WHY]).json
+        assert (world.acme.slug, None, "cid", ["reader"], "host") == tuple(
+            told[key] for key in ("tenant", "actor", "impersonator", "roles", "resolved_by")
+        )
+        (event,) = world.trail()
+        assert ("tenant.impersonated", "cid", {"reason": "ticket 7"}) == (
+            event.action,
+            event.impersonator,
+            event.details,
+        )
+        assert 403 == world.bare("POST", "/documents/one", [host, token, _WHY]).status
+        assert "cid" == world.trail()[0].impersonator
+
+    def test_the_support_sees_all_tenants(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a route asks for it, with a reason, and recorded; a member is refused, whatever he says."""
+        monkeypatch.setattr(world.office.serving_kit, "trust", _SUPPORTED)
+        for tenant in (world.acme, world.bolt):
+            world.add_document(tenant, "one")
+        _, token = _support(world)
+        member = world.headers()[1]
+        for headers, refusal in (
+            ([], (401, "not-authenticated")),
+            ([token], (403, "reason-required")),
+            ([member, _WHY], (403, "support-required")),
+        ):
+            answer = world.bare("GET", "/everything", headers)
+            assert refusal == (answer.status, answer.problem)
+        answer = world.bare("GET", "/everything", [token, _WHY])
+        counted = {str(tenant.id): 1 for tenant in (world.acme, world.bolt)}
+        assert counted == {key: count for key, count in answer.json.items() if key in counted}
+        (event,) = world.central_trail(answer.header("x-request-id") or "")
+        assert ("session.unscoped", "cid", {"reason": "ticket 7"}) == (
+            event.action,
+            event.actor,
+            event.details,
+        )
+
+    def test_who_is_recognized_without_a_token(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The application may know by its own means who asks; a token, if there is one, comes before."""
+        recognize = {"pass of the writer": {"sub": "writer"}}.get
+        trust = Trust(recognize=lambda request: recognize(request.header("x-pass") or ""))
+        kit = world.office.serving_kit
+        monkeypatch.setattr(kit, "trust", trust)
+        monkeypatch.setattr(kit, "resolve", first(Host("{tenant}.localhost")))
+        host, token = world.headers(user="reader")
+        known, unknown = ("X-Pass", "pass of the writer"), ("X-Pass", "another")
+        assert "writer" == world.bare("GET", "/whoami", [host, known]).json["actor"]
+        assert "reader" == world.bare("GET", "/whoami", [host, known, token]).json["actor"]
+        assert 401 == world.bare("GET", "/whoami", [host, unknown]).status
+        assert 401 == world.bare("GET", "/whoami", [host, known, ("Authorization", "Bearer no")]).status
+        assert "writer" == world.bare("GET", "/organizations", [known]).json["actor"]
+        for headers, tenant in (([host, known], world.acme.slug), ([host, unknown], None)):
+            assert {"tenant": tenant} == world.bare("GET", "/welcome", headers).json
 
     def test_a_stranger(self, world: World) -> None:
         """Who is no member is refused with 403, with a token that verifies."""
