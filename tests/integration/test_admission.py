@@ -6,8 +6,17 @@ import pytest
 
 from tenantkit.core.scope import RequestFacts
 from tenantkit.core.tenant import EntryRules
-from tenantkit.exceptions import AddressRefused, NotAMember, SecondFactorRequired, UnderMaintenance
-from tenantkit.kit import RequestCredentials
+from tenantkit.exceptions import (
+    AddressRefused,
+    NotAMember,
+    NotAuthenticated,
+    PermissionDenied,
+    RegionRefused,
+    SecondFactorRequired,
+    TokenInvalid,
+    UnderMaintenance,
+)
+from tenantkit.kit import RequestCredentials, Trust
 from tests.integration.office import make_kit, sign_up
 
 OFFICE = "192.0.2.7"
@@ -124,3 +133,89 @@ def test_permissions_beside_the_roles(kit):
     kit.roles.require(scope, "documents:write")
     assert not kit.roles.allows(replace(scope, permissions=frozenset()), "documents:write")
     assert not kit.roles.allows(replace(scope, limits=frozenset({"documents:read"})), "documents:write")
+
+
+@pytest.mark.parametrize(
+    ("regions", "region", "admitted"),
+    [
+        ((), None, True),
+        ((), "eu", True),
+        (("eu", "ch"), "eu", True),
+        (("eu",), "us", False),
+        (("eu",), None, False),
+    ],
+)
+def test_regions(database, regions, region, admitted):
+    """A deployment that serves some regions sends tenants of others away, and says where they are served."""
+    kit = make_kit(database, regions=regions)
+    try:
+        tenant = sign_up(kit, "acme", region=region)
+        if admitted:
+            assert tenant == come(kit, tenant).tenant
+        else:
+            assert 421 == refused(kit, tenant, RegionRefused)
+    finally:
+        kit.dispose()
+
+
+@pytest.mark.parametrize(
+    ("perm", "granted"),
+    [
+        (None, {"documents:read", "documents:write"}),
+        (["documents:read"], {"documents:read"}),
+        ([], set()),
+        (["documents:read", "unknown:one"], {"documents:read"}),
+    ],
+)
+def test_a_token_for_some_permissions(kit, perm, granted):
+    """What it is good for bounds what the roles grant; it grants nothing by itself."""
+    tenant = sign_up(kit, "acme")
+    scope = come(kit, tenant, perm=perm)
+    assert granted == {name for name in kit.roles.permissions if kit.roles.allows(scope, name)}
+    reader = come(kit, tenant, user="reader", perm=["documents:write"])
+    with pytest.raises(PermissionDenied):
+        kit.roles.require(reader, "documents:write")
+
+
+@pytest.mark.parametrize("perm", ["documents:read", [1], [None], {"documents:read": 1}, 1, True], ids=repr)
+def test_permissions_of_another_shape(kit, perm):
+    """A claim that is no list of texts makes the token invalid: it could have been meant to bound."""
+    tenant = sign_up(kit, "acme")
+    assert 401 == refused(kit, tenant, TokenInvalid, perm=perm)
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, {"sub": ""}, {"sub": None}, {"sub": "x" * 201}, {"sub": ["writer"]}], ids=repr
+)
+def test_who_is_recognized_has_an_id(database, claims):
+    """What the application returns for somebody names a user, or it is nobody."""
+    kit = make_kit(database, trust=Trust(recognize=lambda _request: claims))
+    try:
+        sign_up(kit, "acme")
+        with pytest.raises(TokenInvalid):
+            kit.authenticate(RequestCredentials(None, None, RequestFacts()))
+    finally:
+        kit.dispose()
+
+
+def test_who_is_recognized_is_asked_what_a_token_is(database):
+    """Membership, second factor and dimensions hold for somebody whom the application recognized, too."""
+    told = {"sub": "writer"}
+    kit = make_kit(database, trust=Trust(recognize=lambda _request: told or None))
+    try:
+        tenant = sign_up(kit, "acme", entry=EntryRules(second_factor=True))
+        request = RequestCredentials("acme.localhost", None, RequestFacts())
+        told["org"] = str(tenant.id)
+        with pytest.raises(SecondFactorRequired):
+            kit.identify(request)
+        told["amr"] = ["mfa"]
+        assert ("writer", {"writer"}) == ((found := kit.identify(request)).actor.id, found.roles)
+        assert kit.recall(request) is None  # the application may wait
+        told["sub"] = "stranger"
+        with pytest.raises(NotAMember):
+            kit.identify(request)
+        told.clear()
+        with pytest.raises(NotAuthenticated):
+            kit.identify(request)
+    finally:
+        kit.dispose()

@@ -262,7 +262,7 @@ class Tenants:
         """
         Return the tenant that has a slug, or had it, or None. Costs one statement.
 
-        What cannot be a slug is not looked up. One that had the slug has another one now: :attr:`Tenant.slug`.
+        What cannot be a slug is not looked up. One that had the slug has another one now, which its ``slug`` says.
         """
         if not is_slug(slug):
             return None
@@ -307,7 +307,7 @@ class Tenants:
         Args:
             session: the session.
             status: only those of a status.
-            after: :attr:`Page.after` of the page before.
+            after: :attr:`~tenantkit.directory.Page.after` of the page before.
             limit: how many at the most, 1 to 1000.
         """
         table = self.tables.tenants.c

@@ -8,6 +8,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import event
 from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Mount, Route
 
 from tenantkit import Scope, current
@@ -16,7 +19,9 @@ from tenantkit.adapters.fastapi import Tenancy
 from tenantkit.adapters.paths import Paths
 from tenantkit.core.scope import current_or_none, enter
 from tenantkit.exceptions import ConfigurationError, PermissionDenied
-from tenantkit.resolution import Named, agree
+from tenantkit.kit import Trust
+from tenantkit.resolution import Host, Named, agree, first
+from tenantkit.resolution import Session as SessionValue
 from tests.adapters.asgi.service import call
 
 only_sync = pytest.mark.parametrize("desk", ["sync"], indirect=True)
@@ -245,3 +250,48 @@ def test_calls_in_turn_share_an_application(desk):
         return [(await call(desk.app, "GET", "/health")).status for _ in range(2)]
 
     assert [200, 200] == desk.portal.call(twice)
+
+
+@only_sync
+def test_the_session_of_starlette_names_the_tenant(desk, monkeypatch):
+    """Its middleware stands outside of tenancy's; the cookie is signed, so that a forged one names nobody."""
+    monkeypatch.setattr(desk.kit, "resolve", agree(SessionValue("tenant")))
+
+    async def choose(request):
+        request.session["tenant"] = request.path_params["slug"]
+        return PlainTextResponse("chosen")
+
+    inner = Starlette(routes=[Route("/", plain), Route("/choose/{slug}", choose)])
+    tenancy = TenancyMiddleware(inner, desk.kit, Paths(public=["/choose/*"]))
+    desk.app = SessionMiddleware(tenancy, secret_key="of the test")
+    token = desk.credentials(host="localhost")
+    for slug in ("acme", "bolt"):
+        chosen = desk.raw("GET", f"/choose/{slug}", [])
+        cookie = dict(chosen.headers)[b"set-cookie"].split(b";")[0]
+        assert slug.encode() == desk.raw("GET", "/", [*token, (b"cookie", cookie)]).body
+    for given in ([], [(b"cookie", b"session=forged")]):
+        assert 400 == desk.raw("GET", "/", [*token, *given]).status
+
+
+@pytest.mark.parametrize("plain_user", [False, True], ids=["with an id", "plain"])
+@only_sync
+def test_the_user_of_starlette(desk, monkeypatch, plain_user):
+    """Whom the framework's middleware signed in is recognized, if the application says so, and nobody else."""
+
+    class Known(BaseUser):
+        is_authenticated, identity, display_name = True, "writer", "A Writer"
+
+    class Backend(AuthenticationBackend):
+        async def authenticate(self, conn):
+            if conn.headers.get("x-pass") != "good":
+                return None
+            return AuthCredentials(), SimpleUser("writer") if plain_user else Known()
+
+    recognize = {"writer": {"sub": "writer"}}.get
+    monkeypatch.setattr(desk.kit, "trust", Trust(recognize=lambda view: recognize(view.user() or "")))
+    monkeypatch.setattr(desk.kit, "resolve", first(Host("{tenant}.localhost")))
+    inner = TenancyMiddleware(Starlette(routes=[Route("/", plain)]), desk.kit)
+    desk.app = AuthenticationMiddleware(inner, backend=Backend())
+    host = (b"host", b"acme.localhost")
+    assert b"acme" == desk.raw("GET", "/", [host, (b"x-pass", b"good")]).body
+    assert 401 == desk.raw("GET", "/", [host]).status

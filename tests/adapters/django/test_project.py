@@ -2,14 +2,18 @@
 
 from inspect import signature
 from io import StringIO
+from types import ModuleType
 
 import pytest
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
+from django.http import HttpResponse
 from django.template import Context, Template
-from django.test import override_settings
+from django.test import Client, override_settings
+from django.urls import path
 from sqlalchemy import create_engine, inspect
 
 from tenantkit import Actor, Scope, TenantKit
@@ -18,6 +22,8 @@ from tenantkit.adapters.django.configuration import Configuration
 from tenantkit.adapters.django.models import AuditEvent, Membership, QuotaCounter, Tenant
 from tenantkit.core.scope import enter
 from tenantkit.exceptions import StatementRefused
+from tenantkit.kit import Trust
+from tenantkit.resolution import Session, agree
 from tests.adapters.django import project
 from tests.adapters.django.world import ACME
 
@@ -204,3 +210,47 @@ def test_templates(shop):
 def test_the_app_is_kept_where_django_keeps_such_things():
     """There is one app, labelled tenantkit."""
     assert "tenantkit.adapters.django" == apps.get_app_config("tenantkit").name
+
+
+def test_who_signed_in_by_django_goes_by_its_session(shop, monkeypatch):
+    """Django's own user and session name who asks and whose it is, where its middleware stands above tenancy's."""
+
+    def recognize(view):
+        user = view.user()
+        return None if user is None else {"sub": user}
+
+    def who(request):
+        found = tenancy.scope
+        return HttpResponse(f"{found.tenant.slug} {found.actor.id} {request.user.username}")
+
+    kit = tenancy.kit
+    monkeypatch.setattr(kit, "trust", Trust(recognize=recognize))
+    monkeypatch.setattr(kit, "resolve", agree(Session("tenant")))
+    with kit.unscoped_session(reason="sign up", actor="test") as session:
+        acme = kit.directory.create_tenant(session, "acme", tenant_id=ACME.tenant.id)
+        session.commit()
+    with connections["owner"].tenancy.unscoped():
+        user = get_user_model().objects.db_manager("owner").create_user("ann")
+    with kit.unscoped_session(reason="sign up", actor="test") as session:
+        kit.directory.add_member(session, acme, str(user.pk), ["writer"])
+        session.commit()
+    urlconf = ModuleType("urls_of_a_browser")
+    urlconf.urlpatterns = [path("who", who)]
+    with override_settings(
+        ROOT_URLCONF=urlconf,
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "tenantkit.adapters.django.middleware.TenancyMiddleware",
+        ],
+    ):
+        client = Client()
+        assert 401 == client.get("/who").status_code
+        client.force_login(user)
+        assert 400 == client.get("/who").status_code  # no tenant was chosen
+        session = client.session
+        session["tenant"] = "acme"
+        session.save()
+        assert f"acme {user.pk} ann" == client.get("/who").content.decode()
+    with connections["owner"].tenancy.unscoped():
+        user.delete()

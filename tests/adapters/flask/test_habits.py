@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
-from flask import Blueprint, Flask, Response, g, jsonify, request, stream_with_context
+from flask import Blueprint, Flask, Response, g, jsonify, request, session, stream_with_context
 from sqlalchemy import select
 
 from tenantkit.adapters.flask import Tenancy
 from tenantkit.core.scope import current_or_none
 from tenantkit.exceptions import ConfigurationError, RowNotFound, TenantKitError
+from tenantkit.kit import Trust
+from tenantkit.resolution import Session as SessionValue
+from tenantkit.resolution import agree
 from tests.integration.office import Document
 
 
@@ -254,3 +257,34 @@ def test_outside_of_a_request(app, tenancy):
     """There is no scope in a shell or a command, and the message says how to enter one."""
     with app.app_context(), pytest.raises(TenantKitError, match=r"kit\.scope"):
         _ = tenancy.session
+
+
+def test_the_session_names_user_and_tenant(kit, acme, bolt, monkeypatch):
+    """A browser that signed in by Flask's session goes from tenant to tenant by what the application puts into it."""
+
+    def recognize(view):
+        user = (view.session() or {}).get("user")
+        return None if user is None else {"sub": user}
+
+    monkeypatch.setattr(kit, "trust", Trust(recognize=recognize))
+    monkeypatch.setattr(kit, "resolve", agree(SessionValue("tenant")))
+    app = Flask("browser")
+    app.secret_key = "of the test"
+    tenancy = Tenancy(app, kit, public=["/choose/*"])
+
+    @app.get("/choose/<slug>")
+    def choose(slug):
+        session.update(user="writer", tenant=slug)
+        return "chosen"
+
+    @app.get("/who")
+    def who():
+        return jsonify([tenancy.scope.tenant.slug, tenancy.actor.id, session["user"]])
+
+    client = app.test_client()
+    assert 401 == client.get("/who").status_code
+    for slug in ("acme", "bolt"):
+        client.get(f"/choose/{slug}")
+        assert [slug, "writer", "writer"] == client.get("/who").json
+    client.set_cookie("session", "forged.of.somebody")
+    assert 401 == client.get("/who").status_code
