@@ -99,7 +99,7 @@ class Announcements:
         subscription = self._subscription
         if subscription is not None:
             with suppress(*_errors()):
-                subscription.unsubscribe()  # whose answer wakes the listener
+                subscription.unsubscribe()  # type: ignore[no-untyped-call]  # whose answer wakes the listener
         for thread in (self._listener, self._teller):
             if thread is not None and thread is not threading.current_thread():
                 thread.join()
@@ -169,7 +169,7 @@ class Announcements:
             self._closed.wait(_PAUSE)
 
     def _listen_once(self) -> None:
-        with self._redis.pubsub() as subscription:
+        with self._redis.pubsub() as subscription:  # type: ignore[no-untyped-call]
             self._subscription = subscription
             subscription.subscribe(self._channel)
             quiet_since = self._monotonic()

@@ -10,20 +10,23 @@ from tenantkit.adapters.fastapi.dependencies import Check
 from tenantkit.adapters.paths import PathKind, Paths
 from tenantkit.adapters.problems import MEDIA_TYPE, PROBLEM_SCHEMA
 from tenantkit.kit import TenantKit
-from tenantkit.resolution import Host
+from tenantkit.resolution import Host, PathPrefix
 
 __all__ = ["document"]
 
 _SCHEME: Final = "tenantkit"
 _ANSWERS: Final = {
+    308: "The tenant has another name now; `Location` says where the request belongs.",
     400: "The tenant or the workspace of the request could not be settled.",
     401: "No access token, or one that does not verify.",
     402: "The plan's limit is reached; usage, limit and an upgrade link are given.",
     403: "A permission is missing and named, the resource is somebody else's, or the token is of another tenant.",
     404: "There is no such tenant, or no such resource of it.",
+    421: "The tenant is served in another region, which is named.",
+    503: "The tenant is being made ready or under maintenance, or what must answer is down.",
 }
-_ALWAYS: Final[dict[PathKind, set[int]]] = {"central": {400, 401}}
-_IN_SCOPE: Final = {400, 401, 403, 404}
+_CENTRAL: Final = {400, 401, 403, 503}
+_IN_SCOPE: Final = {400, 401, 403, 404, 503}
 
 
 def document(app: FastAPI, kit: TenantKit, paths: Paths) -> None:
@@ -54,7 +57,7 @@ def _describe(app: FastAPI, kit: TenantKit, paths: Paths, schema: dict[str, Any]
             if operation is not None:
                 operation["security"] = [{_SCHEME: []}, *([{}] if kind == "optional" else [])]
                 operation["responses"] = (
-                    _responses(route, kind) | operation["responses"]
+                    _responses(kit, route, kind) | operation["responses"]
                 )  # the host's own stay
 
 
@@ -74,10 +77,18 @@ def _api_routes(app: FastAPI) -> Iterator[Any]:
             yield route
 
 
-def _responses(route: Any, kind: PathKind) -> dict[str, Any]:
-    statuses = _ALWAYS.get(kind, _IN_SCOPE) | {check.status for check in _checks(route.dependant)}
+def _responses(kit: TenantKit, route: Any, kind: PathKind) -> dict[str, Any]:
+    statuses = (_CENTRAL if kind == "central" else _IN_SCOPE | _elsewhere(kit)) | {
+        check.status for check in _checks(route.dependant)
+    }
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {str(status): {"description": _ANSWERS[status], "content": content} for status in sorted(statuses)}
+
+
+def _elsewhere(kit: TenantKit) -> set[int]:
+    """Return the statuses that send a request somewhere else."""
+    redirects = any(isinstance(one, Host | PathPrefix) and one.redirects for one in kit.resolve.sources)
+    return ({308} if redirects else set()) | ({421} if kit.settings.regions else set())
 
 
 def _checks(dependant: Any) -> Iterator[Check]:
