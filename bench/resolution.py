@@ -8,10 +8,15 @@ What it costs to know who asks and whose request it is, without HTTP.
 - from request to scope, warm: ``kit.recall``, over the token seen before; with each form of ``resolve``
 - from request to scope, cold: ``kit.identify`` with an empty cache, by number of tenants
 - an API key, seen before
+- where there is a Redis: from the commit of a change in one process to another that has forgotten what it knew
 """
 
 import argparse
+import json
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +35,7 @@ from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import RequestFacts
 from tenantkit.kit import RequestCredentials
 from tenantkit.resolution import CustomDomain, Header, Host, PathPrefix, RequestView, TokenClaim, agree, first
+from tenantkit.testing.services import ServiceMissing, find_redis
 from tenantkit.tokens import AccessTokens, KeyRing, TokenKey
 
 SECRET: Final = "a secret of the benchmark, long enough for HS256"  # noqa: S105 - of a benchmark
@@ -198,6 +204,79 @@ def cold(kits: dict[int, tuple[TenantKit, Tenant]], rounds: int, repeats: int) -
     print_bar("growth of a cold request", results[1].ratio, 2)
 
 
+def told(rounds: int) -> None:
+    """Measure until another process, which has the tenant in memory, knows of a change."""
+    try:
+        server = find_redis()
+    except ServiceMissing as error:
+        print(f"No Redis, so what it tells is not measured: {error}")
+        return
+    with server, tempfile.TemporaryDirectory() as folder:
+        place = {
+            "database_url": f"sqlite:///{Path(folder) / 'bench.db'}",
+            "redis_url": server.url,
+            "redis_prefix": f"bench-{new_id()}",
+        }
+        kit = TenantKit(
+            Settings(**place, token_secret=SECRET), metadata=Base.metadata, resolve=agree(TokenClaim("org"))
+        )
+        kit.create_tables()
+        with kit.unscoped_session(reason="bench", actor="bench") as session:
+            tenant = kit.directory.create_tenant(session, "acme")
+            session.commit()
+        arguments = json.dumps(place | {"token_secret": SECRET, "tenant": str(tenant.id)})
+        command = [sys.executable, "-c", _LISTENER, arguments]
+        with subprocess.Popen(  # noqa: S603 - this program
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as other:
+            took = sorted(_seconds_until_told(kit, tenant, other) for _ in range(rounds))
+            other.stdin.close()  # type: ignore[union-attr]
+        kit.dispose()
+    median, worst = took[len(took) // 2], took[-1]
+    print(f"\nA change known to another process: median {median * 1e3:.2f} ms, longest {worst * 1e3:.2f} ms")
+    print_bar("a change known to another process, longest", worst, 1, "s")
+
+
+# remembers the tenant, says so, waits until it is forgotten, and says when that was
+_LISTENER: Final = """
+import json, sys, threading, time
+from sqlalchemy.orm import Session
+from bench.resolution import Base
+from tenantkit import Settings, TenantKit
+from tenantkit.resolution import TokenClaim, agree
+given = json.loads(sys.argv[1])
+tenant = given.pop("tenant")
+kit = TenantKit(Settings(**given), metadata=Base.metadata, resolve=agree(TokenClaim("org")))
+cache, forgotten = kit.directory_cache, threading.Event()
+forget = cache.forget
+cache.forget = lambda tenant_id: (forget(tenant_id), forgotten.set())
+while not kit.announcements.is_heard():
+    time.sleep(0.01)
+while sys.stdin.readline():
+    forgotten.clear()
+    with Session(kit.owner_engine) as session:
+        kit._lookup(lambda: session).by_id(tenant)
+    print("ready", flush=True)
+    forgotten.wait()
+    print(time.time(), flush=True)
+kit.dispose()
+"""
+
+
+def _seconds_until_told(kit: TenantKit, tenant: Tenant, other: "subprocess.Popen[str]") -> float:
+    if other.stdin is None or other.stdout is None:
+        raise SystemExit("The other process cannot be talked to.")
+    other.stdin.write("again\n")
+    other.stdin.flush()
+    if other.stdout.readline().strip() != "ready":
+        raise SystemExit("The other process did not begin.")
+    with kit.unscoped_session(reason="bench", actor="bench") as session:
+        kit.directory.change_tenant(session, tenant, region=str(new_id()))
+        session.commit()
+    began = time.time()
+    return max(float(other.stdout.readline()) - began, 0)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -209,6 +288,7 @@ def main() -> None:
     with kit_of(FEW) as few, kit_of(MANY) as many:
         warm(*few, rounds, repeats)
         cold({FEW: few, MANY: many}, rounds, max(50, repeats // 10))
+    told(rounds)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import warnings
 from types import SimpleNamespace
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import pytest
 from hypothesis import given
@@ -466,6 +466,33 @@ def test_a_name_of_before_leads_on(source, request_, location):
     with pytest.raises(TenantMoved) as caught:
         resolver.settle(evidence, renamed(old="old"))
     assert (308, location) == (caught.value.status, caught.value.location)
+
+
+@pytest.mark.hostile
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_a_redirect_leads_to_the_tenants_host(path, query):
+    """Whatever stands in path and query, the place is the tenant's host, and the header is one line of ASCII."""
+    resolver = first(Host("{tenant}.localhost"))
+    evidence = resolver.read(seen(host="old.localhost:81", path=path, query=query), {"sub": "ann"})
+    with pytest.raises(TenantMoved) as caught:
+        resolver.settle(evidence, renamed(old="old"))
+    location = caught.value.location
+    assert location.isascii()
+    assert location.isprintable()
+    assert " " not in location
+    assert "ha.localhost:81" == urlsplit(urljoin("https://old.localhost:81/x", location)).netloc
+
+
+@pytest.mark.hostile
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_a_redirect_to_a_path_stays_on_the_host(rest, query):
+    """The same for a slug in the path: what follows it leads to no other host."""
+    resolver = first(PathPrefix("/{tenant}"))
+    evidence = resolver.read(seen(path=f"/old/{rest}", query=query), {"sub": "ann"})
+    with pytest.raises(TenantMoved) as caught:
+        resolver.settle(evidence, renamed(old="old"))
+    assert caught.value.location.startswith("/ha/")
+    assert "this.example" == urlsplit(urljoin("https://this.example/x", caught.value.location)).netloc
 
 
 @pytest.mark.parametrize(
