@@ -50,6 +50,7 @@ SHARED_ADAPTERS = {
     "asgi",
     "exchange",
     "guards",
+    "heads",
     "operations",
     "own_task",
     "paths",
@@ -236,6 +237,19 @@ def test_init_files_export_and_do_nothing_else(path):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
     assert defined - {"__getattr__", "__dir__"} == set()
+
+
+def test_rooms_are_small():
+    """An adapter's module has up to 300 lines, any other up to 450, but for the errors, which are one list."""
+    limits = {
+        path: 300 if "adapters" in path.parts else 450
+        for path in SOURCE.rglob("*.py")
+        if path.name != "exceptions.py"
+    }
+    long = {
+        str(path): lines for path in limits if (lines := len(path.read_text().splitlines())) > limits[path]
+    }
+    assert long == {}
 
 
 def test_import_is_light():

@@ -1,4 +1,4 @@
-"""The directory, the trail and the counters."""
+"""Tenants and members, the trail and the counters."""
 
 from typing import Any, ClassVar, Final
 
@@ -54,56 +54,6 @@ CREATE TABLE tenantkit_membership (
 _MEMBERSHIP_USER: Final = (
     "CREATE INDEX tenantkit_membership_user ON tenantkit_membership (user_id, tenant_id)"
 )
-_INVITATION: Final = """
-CREATE TABLE tenantkit_invitation (
-    id {uuid} NOT NULL,
-    tenant_id {{tenant_id}} NOT NULL,
-    digest VARCHAR(64) NOT NULL,
-    email VARCHAR(320) NOT NULL,
-    roles {document} NOT NULL,
-    guest BOOLEAN NOT NULL,
-    invited_by VARCHAR(200),
-    created_at {moment} NOT NULL,
-    expires_at {moment} NOT NULL,
-    sent INTEGER NOT NULL,
-    accepted_at {moment},
-    accepted_by VARCHAR(200),
-    revoked_at {moment},
-    PRIMARY KEY (id),
-    CONSTRAINT tenantkit_invitation_digest UNIQUE (digest),
-    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
-)
-"""
-_INVITATION_TENANT: Final = (
-    "CREATE INDEX tenantkit_invitation_tenant ON tenantkit_invitation (tenant_id, email)"
-)
-_INVITATION_EXPIRY: Final = "CREATE INDEX tenantkit_invitation_expiry ON tenantkit_invitation (expires_at)"
-_DOMAIN: Final = """
-CREATE TABLE tenantkit_domain (
-    tenant_id {{tenant_id}} NOT NULL,
-    name VARCHAR(253) NOT NULL,
-    challenge VARCHAR(64) NOT NULL,
-    created_at {moment} NOT NULL,
-    verified_at {moment},
-    verified_name VARCHAR(253),
-    PRIMARY KEY (tenant_id, name),
-    CONSTRAINT tenantkit_domain_verified UNIQUE (verified_name),
-    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
-)
-"""
-_WORKSPACE: Final = """
-CREATE TABLE tenantkit_workspace (
-    id {uuid} NOT NULL,
-    tenant_id {{tenant_id}} NOT NULL,
-    slug VARCHAR(63) NOT NULL,
-    name VARCHAR(200) NOT NULL,
-    created_at {moment} NOT NULL,
-    archived_at {moment},
-    PRIMARY KEY (id),
-    CONSTRAINT tenantkit_workspace_slug UNIQUE (tenant_id, slug),
-    FOREIGN KEY (tenant_id) REFERENCES tenantkit_tenant (id) ON DELETE CASCADE
-)
-"""
 _AUDIT_EVENT: Final = """
 CREATE TABLE tenantkit_audit_event (
     id {uuid} NOT NULL,
@@ -141,8 +91,6 @@ _STATEMENTS: Final = {
         statement.format(**types) if "{" in statement else statement
         for statement in (
             *(_TENANT, _TENANT_STATUS, _SLUG, _SLUG_TENANT, _MEMBERSHIP, _MEMBERSHIP_USER),
-            *(_INVITATION, _INVITATION_TENANT, _INVITATION_EXPIRY),
-            *(_DOMAIN, _WORKSPACE),
             *(_AUDIT_EVENT, _AUDIT_EVENT_TIME, _QUOTA_COUNTER),
         )
     ]
@@ -152,9 +100,6 @@ _TABLES: Final = [
     "tenantkit_tenant",
     "tenantkit_slug",
     "tenantkit_membership",
-    "tenantkit_invitation",
-    "tenantkit_domain",
-    "tenantkit_workspace",
     "tenantkit_audit_event",
     "tenantkit_quota_counter",
 ]
@@ -248,106 +193,6 @@ class Migration(migrations.Migration):
                         "db_table": "tenantkit_membership",
                         "indexes": [
                             models.Index(fields=["user_id", "tenant_id"], name="tenantkit_membership_user"),
-                        ],
-                    },
-                ),
-                migrations.CreateModel(
-                    name="Invitation",
-                    fields=[
-                        ("id", models.UUIDField(primary_key=True, serialize=False)),
-                        (
-                            "tenant",
-                            models.ForeignKey(
-                                db_index=False,
-                                on_delete=models.deletion.CASCADE,
-                                related_name="invitations",
-                                to="tenantkit.tenant",
-                            ),
-                        ),
-                        ("digest", models.CharField(max_length=64)),
-                        ("email", models.CharField(max_length=320)),
-                        ("roles", models.JSONField()),
-                        ("guest", models.BooleanField()),
-                        ("invited_by", models.CharField(max_length=200, null=True)),
-                        ("created_at", models.DateTimeField()),
-                        ("expires_at", models.DateTimeField()),
-                        ("sent", models.IntegerField()),
-                        ("accepted_at", models.DateTimeField(null=True)),
-                        ("accepted_by", models.CharField(max_length=200, null=True)),
-                        ("revoked_at", models.DateTimeField(null=True)),
-                    ],
-                    options={
-                        "db_table": "tenantkit_invitation",
-                        "constraints": [
-                            models.UniqueConstraint(fields=("digest",), name="tenantkit_invitation_digest"),
-                        ],
-                        "indexes": [
-                            models.Index(fields=["tenant", "email"], name="tenantkit_invitation_tenant"),
-                            models.Index(fields=["expires_at"], name="tenantkit_invitation_expiry"),
-                        ],
-                    },
-                ),
-                migrations.CreateModel(
-                    name="Domain",
-                    fields=[
-                        (
-                            "pk",
-                            models.CompositePrimaryKey(
-                                "tenant_id",
-                                "name",
-                                blank=True,
-                                editable=False,
-                                primary_key=True,
-                                serialize=False,
-                            ),
-                        ),
-                        (
-                            "tenant",
-                            models.ForeignKey(
-                                on_delete=models.deletion.CASCADE,
-                                related_name="domains",
-                                to="tenantkit.tenant",
-                            ),
-                        ),
-                        ("name", models.CharField(max_length=253)),
-                        ("challenge", models.CharField(max_length=64)),
-                        ("created_at", models.DateTimeField()),
-                        ("verified_at", models.DateTimeField(null=True)),
-                        ("verified_name", models.CharField(max_length=253, null=True)),
-                    ],
-                    options={
-                        "db_table": "tenantkit_domain",
-                        "constraints": [
-                            models.UniqueConstraint(
-                                fields=("verified_name",), name="tenantkit_domain_verified"
-                            ),
-                        ],
-                    },
-                ),
-                migrations.CreateModel(
-                    name="Workspace",
-                    fields=[
-                        ("id", models.UUIDField(primary_key=True, serialize=False)),
-                        (
-                            "tenant",
-                            models.ForeignKey(
-                                db_index=False,
-                                on_delete=models.deletion.CASCADE,
-                                related_name="workspaces",
-                                to="tenantkit.tenant",
-                            ),
-                        ),
-                        ("slug", models.CharField(max_length=63)),
-                        ("name", models.CharField(max_length=200)),
-                        ("created_at", models.DateTimeField()),
-                        ("archived_at", models.DateTimeField(null=True)),
-                    ],
-                    options={
-                        "db_table": "tenantkit_workspace",
-                        "constraints": [
-                            models.UniqueConstraint(
-                                fields=("tenant", "slug"), name="tenantkit_workspace_slug"
-                            ),
                         ],
                     },
                 ),

@@ -76,7 +76,7 @@ _TABLES: Final = ["tenantkit_api_key", "tenantkit_share_link", "tenantkit_lockou
 class Migration(migrations.Migration):
     """Creates them."""
 
-    dependencies: ClassVar[list[Any]] = [("tenantkit", "0002_logins")]
+    dependencies: ClassVar[list[Any]] = [("tenantkit", "0003_logins")]
     operations: ClassVar[list[Any]] = [
         migrations.SeparateDatabaseAndState(
             database_operations=[CreateTables(_TABLES, _STATEMENTS)],

@@ -60,7 +60,7 @@ _STATEMENTS: Final = {
 class Migration(migrations.Migration):
     """Creates them."""
 
-    dependencies: ClassVar[list[Any]] = [("tenantkit", "0001_initial")]
+    dependencies: ClassVar[list[Any]] = [("tenantkit", "0002_directory")]
     operations: ClassVar[list[Any]] = [
         migrations.SeparateDatabaseAndState(
             database_operations=[CreateTables(["tenantkit_login", "tenantkit_refresh_token"], _STATEMENTS)],
