@@ -310,9 +310,10 @@ def test_settings_table_is_complete(from_source):
 def test_tests_that_a_page_cites_exist():
     """Where a page names the test of a promise, there is one of that name."""
     cited = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))}
+    contracts = ROOT / "src" / "tenantkit" / "testing" / "contracts"
     defined = {
         name
-        for module in (ROOT / "tests").rglob("test_*.py")
+        for module in [*(ROOT / "tests").rglob("test_*.py"), *contracts.glob("*.py")]
         for name in re.findall(
             r"^\s*(?:async )?def (test_\w+)", module.read_text(encoding="utf-8"), re.MULTILINE
         )
