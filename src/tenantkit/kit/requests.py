@@ -24,7 +24,6 @@ from tenantkit.kit.admission import admit
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
-from tenantkit.kit.support import Support
 from tenantkit.kit.trust import Trust, recognized
 from tenantkit.protocols import Clock
 from tenantkit.rbac import Matrix, Ownership
@@ -90,9 +89,11 @@ class Requests(Scopes):
         """
         with ExitStack() as opened:
             lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
-            scope = self._scope_of(request, self._credentials(request, lookup), lookup)
-        if scope.impersonator is not None:
-            self.record_impersonation(scope, self._reason(request))
+            found = self._credentials(request, lookup)
+            scope = self._scope_of(request, found, lookup)
+        support = self.trust.support_of(found)
+        if support is not None:
+            self.record_impersonation(scope, support.reason(request.seen))
         return scope
 
     def recall(self, request: RequestCredentials) -> Scope | None:
@@ -149,14 +150,7 @@ class Requests(Scopes):
         if isinstance(found, ApiKey):
             own = Named("id", str(found.tenant_id), "API key", authenticated=True)
             return self.resolve.read(request, claims, vouched=own)
-        return self.resolve.read(request, claims, trusted=self._is_support(found))
-
-    def _is_support(self, found: AccessToken | ApiKey | None) -> bool:
-        return self.trust.support is not None and self.trust.support.has(found)
-
-    def _reason(self, request: RequestCredentials) -> str:
-        support = self.trust.support or Support()
-        return support.reason(request.seen)
+        return self.resolve.read(request, claims, trusted=self.trust.support_of(found) is not None)
 
     def require_support(self, request: RequestCredentials) -> tuple[Actor, str]:
         """
@@ -172,16 +166,18 @@ class Requests(Scopes):
             found = self._credentials(request, lookup)
         if found is None:
             raise _unknown()
-        if not self._is_support(found):
+        support = self.trust.support_of(found)
+        if support is None:
             raise SupportRequired("This shows all tenants, and your credentials are good for your own.")
-        return Actor(str(found.user_id)), self._reason(request)
+        return Actor(str(found.user_id)), support.reason(request.seen)
 
     def _member(
         self, found: AccessToken | ApiKey, tenant: Tenant, lookup: CachedLookup
     ) -> tuple[Actor | None, frozenset[str], frozenset[str]]:
         """Return who acts, in which roles, and with which permissions beside them; no member for the support."""
-        if self.trust.support is not None and self.trust.support.has(found):
-            return None, frozenset(self.trust.support.roles), frozenset()
+        support = self.trust.support_of(found)
+        if support is not None:
+            return None, frozenset(support.roles), frozenset()
         if isinstance(found, ApiKey) and found.user_id is None:
             return Actor(str(found.id), kind="key"), found.roles, frozenset()
         actor = Actor(str(found.user_id))

@@ -10,7 +10,7 @@ from tenantkit.core.settings import Settings
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.kit.support import Support
 from tenantkit.resolution import RequestView
-from tenantkit.tokens import AccessToken, Backoff, ClaimMap, Issuer, KeyRing, TokenKey
+from tenantkit.tokens import AccessToken, ApiKey, Backoff, ClaimMap, Issuer, KeyRing, TokenKey
 
 __all__ = ["Trust", "keys_of", "recognized"]
 
@@ -41,6 +41,10 @@ class Trust:
     is_revoked: Callable[[AccessToken], bool] | None = None
     recognize: Callable[[RequestView], Mapping[str, Any] | None] | None = None
     support: Support | None = None
+
+    def support_of(self, found: AccessToken | ApiKey | None) -> Support | None:
+        """Return the support, if credentials are those of one of it."""
+        return self.support if self.support is not None and self.support.has(found) else None
 
 
 def recognized(claims: Mapping[str, Any]) -> AccessToken:
