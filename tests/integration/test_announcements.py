@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tenantkit.core.scope import RequestFacts
+from tenantkit.directory import DirectoryCache
 from tenantkit.exceptions import NotAMember, TenantSuspended, TokenInvalid
 from tenantkit.kit import RequestCredentials
 from tenantkit.kit.announcements import Announcements
@@ -197,6 +198,133 @@ def test_a_program_that_ends_has_told(redis_server):
             [sys.executable, "-c", program, redis_server.url, CHANNEL], check=True, timeout=PATIENCE
         )
         notes.wait(lambda notes: notes.heard == [frozenset({"a"})])
+
+
+def test_who_is_unsubscribed_by_somebody_else_knows(redis_server):
+    """A subscription that ended without its own doing is begun again, and everything is taken for changed."""
+    with party(redis_server.url) as (one, notes):
+        one._subscription.unsubscribe()
+        notes.wait(lambda notes: notes.missed == 2)
+
+
+def test_what_could_not_be_told_is_told_without_a_new_connection(redis_server, monkeypatch):
+    """Redis may have refused to be written to for a while, with every connection left open."""
+    monkeypatch.setattr("tenantkit.kit.announcements._PAUSE", 0)
+    tried, may = threading.Semaphore(0), threading.Event()
+    with party(redis_server.url) as (one, own), party(redis_server.url) as (_, others):
+        publish = one._redis.publish
+
+        def refused(*arguments):
+            tried.release()
+            if may.is_set():
+                return publish(*arguments)
+            raise redis.ReadOnlyError("not now")
+
+        one._redis.publish = refused
+        one.tell("rows", frozenset({"a"}))
+        assert all(tried.acquire(timeout=PATIENCE) for _ in range(3))
+        may.set()
+        others.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        assert (1, 1) == (own.missed, others.missed)
+
+
+def test_who_only_tells_tells_later_too(redis_server, monkeypatch):
+    """A process that never asks whether it hears anything begins to listen when it could not tell."""
+    monkeypatch.setattr("tenantkit.kit.announcements._PAUSE", 0)
+    tried = threading.Semaphore(0)
+    with party(redis_server.url) as (_, others), redis.Redis.from_url(redis_server.url) as client:
+        one = Announcements(client, CHANNEL, heard={}, missed=lambda: None)
+        publish = client.publish
+
+        def away_at_first(*arguments):
+            tried.release()
+            if one._listener is None:
+                raise redis.ConnectionError("away")
+            return publish(*arguments)
+
+        client.publish = away_at_first
+        one.tell("rows", frozenset({"a"}))
+        others.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        one.close()
+
+
+def test_where_no_thread_can_begin(redis_server, monkeypatch, caplog):
+    """Nothing is relied on, nothing is lost that can be told later, and nobody's commit fails."""
+    with party(redis_server.url) as (_, others), redis.Redis.from_url(redis_server.url) as client:
+        one = Announcements(client, CHANNEL, heard={}, missed=lambda: None)
+
+        def refuse(_thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert not one.is_heard()
+            one.tell("rows", frozenset({"a"}))
+        one.tell("rows", frozenset({"b"}))
+        others.wait(lambda notes: notes.heard == [frozenset({"a"}), frozenset({"b"})])
+        one.close()
+
+
+def test_whoever_is_collected_may_tell():
+    """An object's end may come in the middle of whatever its thread does, and may have something to tell."""
+    one = Announcements(None, CHANNEL, heard={}, missed=lambda: None)
+    cache = DirectoryCache(FixedClock())
+
+    def twice():
+        with one._lock, cache._lock:
+            one._listener = one._teller = threading.current_thread()
+            one.tell("rows")
+            cache.forget("a")
+
+    thread = threading.Thread(target=twice, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+FORKED = """
+import os, sys, threading, redis
+from tenantkit.kit.announcements import Announcements
+url, channel = sys.argv[1:]
+heard, began = threading.Semaphore(0), threading.Semaphore(0)
+one = Announcements(
+    redis.Redis.from_url(url, socket_timeout=2), channel,
+    heard={"rows": lambda subjects: (subjects == {"a"} and heard.release())}, missed=began.release,
+)
+
+def hearing():
+    one.is_heard()
+    return began.acquire(timeout=20)
+
+assert hearing()  # in the process that will be forked
+ready, done = os.pipe(), os.pipe()
+listening = os.fork()
+if not listening:
+    os.write(ready[1], b"y" if hearing() else b"n")
+    os._exit(0 if heard.acquire(timeout=20) else 1)
+closing = os.fork()
+if not closing:  # what pools are told to do after a fork
+    one.close()
+    os._exit(0)
+assert os.waitpid(closing, 0)[1] == 0
+assert os.read(ready[0], 1) == b"y"
+telling = os.fork()
+if not telling:
+    one.tell("rows", frozenset({"a"}))
+    while one._teller is not None:
+        one._teller.join(0.1)
+    os._exit(0)
+assert os.waitpid(telling, 0)[1] == 0
+print(os.waitpid(listening, 0)[1], heard.acquire(timeout=20))
+one.close()
+"""
+
+
+def test_processes_that_are_forked_are_others(redis_server):
+    """Each hears its siblings, and neither it nor its end leaves the one that it was forked from deaf."""
+    command = [sys.executable, "-c", FORKED, redis_server.url, f"forked-{uuid4().hex}"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=3 * PATIENCE)
+    assert ("0 True\n", 0) == (done.stdout, done.returncode), done.stderr
 
 
 # what a kit does with it -----------------------------------------------------------------------------------------

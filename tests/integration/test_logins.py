@@ -14,7 +14,7 @@ from tenantkit.cli.commands import app
 from tenantkit.core.opaque import make_opaque
 from tenantkit.core.scope import RequestFacts
 from tenantkit.exceptions import ConfigurationError, RefreshTokenReplayed, TokenInvalid
-from tenantkit.kit import RequestCredentials
+from tenantkit.kit import RequestCredentials, Trust
 from tenantkit.tokens import Replay
 from tests.integration.office import central_events, make_kit, sign_up
 from tests.unit.clocks import FixedClock
@@ -464,3 +464,29 @@ def test_the_command(kit, acme, clock, monkeypatch):
     assert (0, True) == (told.exit_code, told.output.startswith("Deleted 1 logins, 0 share links"))
     told = CliRunner().invoke(app, ["tokens", "prune", "tests.integration.office:Base"])
     assert (2, True) == (told.exit_code, "no TenantKit" in told.output)
+
+
+def test_a_savepoint_does_not_use_up_what_is_told_at_the_commit(kit, acme):
+    """A login that is ended beside other work in one transaction is refused once that is committed."""
+    pair = kit.logins.sign_in("writer", acme)
+    request = RequestCredentials(None, pair.access_token, RequestFacts())
+    kit.identify(request)
+    with kit.unscoped_session(reason="leave", actor="test") as session:
+        kit.logins.store.revoke_all(session, "writer")
+        with session.begin_nested():
+            session.execute(select(1))
+        kit.identify(request)  # of before, and remembered
+        session.commit()
+    with pytest.raises(TokenInvalid):
+        kit.identify(request)
+
+
+def test_who_is_recognized_by_a_login_that_ended(kit, acme):
+    """An application's own session may be tied to a login: it ends with it."""
+    pair = kit.logins.sign_in("writer", acme)
+    kit.trust = Trust(recognize=lambda _request: {"sub": "writer", "sid": str(pair.login_id)})
+    nobody = RequestCredentials("acme.localhost", None, RequestFacts())
+    assert "writer" == kit.authenticate(nobody).id
+    assert kit.logins.sign_out("writer", pair.login_id)
+    with pytest.raises(TokenInvalid):
+        kit.authenticate(nobody)

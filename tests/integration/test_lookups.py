@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import event
 
 from tenantkit.core.scope import RequestFacts
-from tenantkit.exceptions import NotAMember, TenantSuspended, TokenInvalid
+from tenantkit.exceptions import NotAMember, TenantMoved, TenantSuspended, TokenInvalid
 from tenantkit.kit import RequestCredentials, Trust
+from tenantkit.resolution import Host, first
 from tests.integration.office import make_kit, sign_up
 from tests.unit.clocks import FixedClock
 
@@ -188,3 +189,81 @@ def test_without_a_cache_each_request_asks(database, clock):
         assert 3 == len(told)
     assert kit.recall(request) is None
     kit.dispose()
+
+
+def renamed(kit, tenant, slug):
+    """Give a tenant another slug, and return it."""
+    with kit.unscoped_session(reason="rename", actor="test") as session:
+        changed = kit.directory.rename(session, tenant, slug=slug)
+        session.commit()
+    return changed
+
+
+def at(host, kit, user="writer"):
+    """Return what a request to a host says of itself, by a token that names no tenant."""
+    return RequestCredentials(host, kit.tokens.issue(user), RequestFacts())
+
+
+@pytest.fixture
+def by_host(kit, other):
+    """Let the host alone name the tenant, in both processes."""
+    kit.resolve = other.resolve = first(Host("{tenant}.localhost"))
+
+
+def test_who_may_not_enter_learns_no_new_name(kit, acme, by_host):
+    """A stranger at a host of before is told that he is none of its members, and not where it has gone."""
+    renamed(kit, acme, "secret")
+    with pytest.raises(NotAMember) as caught:
+        kit.identify(at("acme.localhost", kit, "stranger"))
+    assert "secret" not in caught.value.message
+    with pytest.raises(TenantMoved) as moved:
+        kit.identify(at("acme.localhost", kit))
+    assert "//secret.localhost/" == moved.value.location
+
+
+def test_nobody_is_sent_in_a_circle(kit, other, acme, by_host):
+    """A process that remembers a name of before looks again before it sends anybody there."""
+    moved = renamed(kit, acme, "second")
+    other.identify(at("second.localhost", kit))
+    with pytest.raises(TenantMoved):
+        other.identify(at("acme.localhost", kit))
+    renamed(kit, moved, "acme")  # which the other process does not know yet
+    assert "writer" == other.identify(at("acme.localhost", kit)).actor.id
+    with pytest.raises(TenantMoved) as caught:
+        kit.identify(at("second.localhost", kit))
+    assert "//acme.localhost/" == caught.value.location
+
+
+def test_a_redirect_is_not_told_from_memory(kit, acme, by_host):
+    """It costs a statement, so an event loop is not asked for it."""
+    renamed(kit, acme, "second")
+    with pytest.raises(TenantMoved):
+        kit.identify(at("acme.localhost", kit))
+    assert kit.recall(at("acme.localhost", kit)) is None
+
+
+def test_a_change_that_is_told_after_the_commit(kit, request_of, acme):
+    """Whoever tells late is heard at once, and once more when the next transaction ends."""
+    kit.identify(request_of())
+    tenants = kit.directory.tables.tenants
+    with kit.unscoped_session(reason="bill", actor="test") as session:
+        session.execute(tenants.update().where(tenants.c.id == acme.id).values(status="suspended"))
+        session.commit()
+        assert acme == kit.identify(request_of()).tenant
+        kit.directory_changed(session, acme.id)
+        with pytest.raises(TenantSuspended):
+            kit.identify(request_of())
+
+
+def test_a_session_of_many_transactions(kit, acme):
+    """What is done at the end of each is done once, and nothing is left of it."""
+    told = []
+    kit.directory_cache._tell = told.append
+    with kit.unscoped_session(reason="bill", actor="test") as session:
+        for status in ("suspended", "active") * 5:
+            kit.directory.change_status(session, acme, status)
+            with session.begin_nested():
+                kit.directory.change_tenant(session, acme, plan="trial")
+            session.commit()
+        session.commit()
+    assert [frozenset({str(acme.id)})] * 10 == told

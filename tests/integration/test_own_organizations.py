@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
+from tenantkit.adapters import operations
 from tenantkit.core.scope import RequestFacts
-from tenantkit.exceptions import NotAMember, TenantSuspended, TokenInvalid, UnknownTenant
+from tenantkit.exceptions import (
+    ConfigurationError,
+    NotAMember,
+    TenantSuspended,
+    TokenInvalid,
+    UnknownTenant,
+)
 from tenantkit.kit import RequestCredentials
 from tenantkit.testing.contracts import LookupContract
 
@@ -158,3 +165,11 @@ def test_keys_and_links_go_by_the_same_tables(own):
         session.commit()
     with pytest.raises((NotAMember, TokenInvalid)):
         kit.identify(request)
+
+
+@pytest.mark.parametrize("command", [operations.create_tenant, operations.add_member])
+def test_commands_write_into_no_directory_that_nobody_asks(own, command):
+    """They say where tenants and members are made instead."""
+    arguments = ("acme", "ann", ["owner"]) if command is operations.add_member else ("new",)
+    with pytest.raises(ConfigurationError, match="directory of its own"):
+        command(own.kit, *arguments)

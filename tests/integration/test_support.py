@@ -92,7 +92,7 @@ def test_each_request_is_an_event(kit, acme):
     assert ["2", "1", "0"] == [request_id for _, _, request_id in entries(kit, acme)]
 
 
-@pytest.mark.parametrize("reason", [None, "", "  ", "x" * 501, "a\0b", "\ud800"], ids=repr)
+@pytest.mark.parametrize("reason", [None, "", "  ", ", ,", "x" * 501, "a\0b", "\ud800"], ids=repr)
 def test_without_a_reason_nobody_enters(kit, acme, reason):
     """A reason is what a trail can hold; without one nothing is entered, and nothing is recorded."""
     with pytest.raises(ReasonRequired, match="X-Support-Reason"):
@@ -209,3 +209,34 @@ def test_the_roles_are_known(database):
     """A role that the matrix does not have is refused when the kit is made."""
     with pytest.raises(ConfigurationError, match="no role 'root'"):
         make_kit(database, trust=Trust(support=replace(SUPPORT, roles=["root"])))
+
+
+def test_the_support_makes_no_key_that_may_more(database):
+    """One without roles is not taken for a script, which may make any; a key would enter without a trace."""
+    kit = make_kit(database, trust=Trust(support=Support()), clock=FixedClock())
+    try:
+        sign_up(kit, "acme")
+        scope = kit.identify(coming(of_support(kit)))
+        assert (frozenset(), None) == (scope.roles, scope.limits)
+        with kit.entered(scope), pytest.raises(PermissionDenied, match="documents:read"):
+            kit.api_keys.create("later", lifetime=60, roles=["writer"])
+    finally:
+        kit.dispose()
+
+
+@pytest.mark.parametrize("perm", [[], ["documents:read"]])
+def test_a_token_for_some_permissions_shows_not_all_tenants(kit, acme, perm):
+    """None of them is for that."""
+    with pytest.raises(SupportRequired, match="some permissions"):
+        kit.require_support(coming(of_support(kit, perm=perm)))
+
+
+def test_a_reason_is_kept_as_it_was_written(kit, acme):
+    """Servers hand headers on as bytes in letters; what is UTF-8 is read as that, and what is not stays."""
+    for given, kept in (
+        ("Prüfung".encode().decode("latin-1"), "Prüfung"),
+        ("caf\xe9", "café"),
+        ("ticket 7", "ticket 7"),
+    ):
+        kit.identify(coming(of_support(kit), reason=given))
+        assert kept == entries(kit, acme)[0][1]

@@ -122,7 +122,7 @@ def test_a_change_is_one_tenants(clock):
     bolt = Tenant(new_id(), "bolt")
     for key, found in ((1, ACME), (2, Membership(ACME.id, "ann", frozenset())), (3, bolt), (4, None)):
         cache.remember(key, found, changes=0)
-    cache.announce({str(ACME.id)})
+    cache.announce(ACME.id)
     assert [None, None, bolt] == [cache.recall(key) for key in (1, 2, 3)]
     assert (False, [frozenset({str(ACME.id)})]) == (cache.is_missing(4), told)
 

@@ -146,8 +146,8 @@ class _Connection:
         try:
             if not self._exchange.recall():  # a way into a thread and back costs more than all the rest
                 await anyio.to_thread.run_sync(self._exchange.identify)
-        except TenantKitError as error:
-            await self._replace(error)
+        except Exception as error:  # noqa: BLE001 - of a session's store, of a database that is down
+            await self._fail(error)
             return
         await self.run(app, receive)
 

@@ -8,25 +8,31 @@ costs statements in a thread.
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from tenantkit.adapters.heads import RequestHead
 from tenantkit.adapters.paths import PathKind
 from tenantkit.core.actor import Actor
 from tenantkit.core.ids import new_id
 from tenantkit.core.scope import RequestFacts, Scope
 from tenantkit.core.telemetry import counter, histogram, tag_span
 from tenantkit.core.texts import storable
-from tenantkit.exceptions import HostMalformed, NotAuthenticated, ResolutionError, TenantKitError
+from tenantkit.exceptions import (
+    ConfigurationError,
+    HostMalformed,
+    NotAuthenticated,
+    ResolutionError,
+    TenantKitError,
+)
 from tenantkit.isolation import UnscopedSession
 from tenantkit.kit import RequestCredentials, TenantKit
 from tenantkit.resolution import RequestView, client_of
 
-__all__ = ["Exchange", "RequestHead"]
+__all__ = ["Exchange"]
 
 logger = logging.getLogger("tenantkit.requests")
 
@@ -36,46 +42,29 @@ _REFUSED: Final = 400
 _FAILED: Final = 500
 
 
-def _no_header(_name: str) -> str | None:
-    return None
+class _Framework:
+    """What the framework says of a client, asked once; answers that depend on it are another client's no answers."""
 
+    def __init__(self, head: RequestHead) -> None:
+        self._ask = {"session": head.session, "user": head.user}
+        self._answers: dict[str, Any] = {}
 
-def _nothing() -> None:
-    return None
+    @property
+    def was_asked(self) -> bool:
+        return bool(self._answers)
 
+    def session(self) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = self._answer("session")
+        return found
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """
-    What an adapter reads from a request.
+    def user(self) -> str | None:
+        found: str | None = self._answer("user")
+        return found
 
-    Args:
-        method: GET, POST ...; ``websocket`` for a socket.
-        path: as the client spelled it.
-        host: the Host header; the empty text where there are several.
-        authorization: the Authorization header; the empty text where there are several.
-        request_id: the X-Request-Id header.
-        client: the address that the server was called from: the client's, or that of the last proxy.
-        user_agent: the User-Agent header.
-        query: the query string, as the client spelled it.
-        header: returns any other header by its name in lower case; equal ones are joined by a comma.
-        session: returns the framework's session of the client, if there is one.
-        user: returns the id of the user whom the framework says is signed in, if anybody is.
-
-    .. versionadded:: 0.1
-    """
-
-    method: str
-    path: str
-    host: str | None = None
-    authorization: str | None = None
-    request_id: str | None = None
-    client: str | None = None
-    user_agent: str | None = None
-    query: str = ""
-    header: Callable[[str], str | None] = _no_header
-    session: Callable[[], Mapping[str, Any] | None] = _nothing
-    user: Callable[[], str | None] = _nothing
+    def _answer(self, name: str) -> Any:
+        if name not in self._answers:
+            self._answers[name] = self._ask[name]()
+        return self._answers[name]
 
 
 class Exchange:
@@ -102,6 +91,7 @@ class Exchange:
         self.route: str | None = None
         self.status: int | None = None
         self.error: Exception | None = None
+        self._framework = _Framework(head)
         self._began = time.perf_counter()
 
     @property
@@ -111,8 +101,9 @@ class Exchange:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """What every answer carries."""
-        return (("x-request-id", self.request_id),)
+        """What every answer carries; one that depends on a cookie is not for whoever has another (RFC 9110, 12.5.5)."""
+        varies = (("vary", "Cookie"),) if self._framework.was_asked else ()
+        return (("x-request-id", self.request_id), *varies)
 
     @property
     def commits(self) -> bool:
@@ -161,10 +152,15 @@ class Exchange:
         Recorded as :meth:`~tenantkit.kit.TenantKit.unscoped_session` records it.
 
         Raises:
+            ConfigurationError: the path is public, so that nobody is known.
             NotAuthenticated: there is no token, or one that does not verify.
             SupportRequired: it is not the support's.
             ReasonRequired: the request does not say why.
         """
+        if self.is_public:
+            raise ConfigurationError(
+                f"{self._head.path!r} is a public path, where nobody is known. Declare it central to show all tenants."
+            )
         credentials = self._credentials()
         if credentials is None:
             raise NotAuthenticated("This needs a token. Send `Authorization: Bearer <token>`.")
@@ -257,7 +253,14 @@ class Exchange:
         if head.authorization is not None and bearer is None:
             raise NotAuthenticated("The Authorization header is not `Bearer <token>`.")
         view = RequestView(
-            head.host, head.path, head.query, head.header, head.client, head.session, head.user
+            head.host,
+            head.path.removeprefix(head.mount),
+            head.query,
+            head.header,
+            head.client,
+            self._framework.session,
+            self._framework.user,
+            head.mount,
         )
         credentials = RequestCredentials(head.host, bearer[1] if bearer else None, self._facts, view)
         if bearer is None and self._kind == "optional" and not self.kit.recognizes(credentials):

@@ -1,11 +1,54 @@
 """What is read of a request, as each interface between server and application holds it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tenantkit.adapters.exchange import RequestHead
+__all__ = ["RequestHead", "asgi_head", "wsgi_head", "wsgi_path"]
 
-__all__ = ["asgi_head", "wsgi_head", "wsgi_path"]
+
+def _no_header(_name: str) -> str | None:
+    return None
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """
+    What an adapter reads from a request.
+
+    Args:
+        method: GET, POST ...; ``websocket`` for a socket.
+        path: the whole path, decoded.
+        host: the Host header; the empty text where there are several.
+        authorization: the Authorization header; the empty text where there are several.
+        request_id: the X-Request-Id header.
+        client: the address that the server was called from: the client's, or that of the last proxy.
+        user_agent: the User-Agent header.
+        query: the query string, as the client spelled it.
+        header: returns any other header by its name in lower case; equal ones are joined by a comma.
+        session: returns the framework's session of the client, if there is one.
+        user: returns the id of the user whom the framework says is signed in, if anybody is.
+        mount: the beginning of the path, where the application is mounted.
+
+    .. versionadded:: 0.1
+    """
+
+    method: str
+    path: str
+    host: str | None = None
+    authorization: str | None = None
+    request_id: str | None = None
+    client: str | None = None
+    user_agent: str | None = None
+    query: str = ""
+    header: Callable[[str], str | None] = _no_header
+    session: Callable[[], Mapping[str, Any] | None] = _nothing
+    user: Callable[[], str | None] = _nothing
+    mount: str = ""
 
 
 def asgi_head(scope: Mapping[str, Any]) -> RequestHead:
@@ -18,10 +61,11 @@ def asgi_head(scope: Mapping[str, Any]) -> RequestHead:
             found[name] = value
         else:
             found[name] = "" if name in ("authorization", "host") else f"{found[name]}, {value}"
-    client = scope.get("client")
+    client, path = scope.get("client"), str(scope["path"])
+    mount = str(scope.get("root_path", "")).rstrip("/")
     return RequestHead(
         method=scope.get("method", "websocket"),
-        path=scope["path"],
+        path=path if f"{path}/".startswith(f"{mount}/") else mount + path,  # a proxy may have taken it away
         host=found.get("host"),
         authorization=found.get("authorization"),
         request_id=found.get("x-request-id"),
@@ -31,26 +75,28 @@ def asgi_head(scope: Mapping[str, Any]) -> RequestHead:
         header=found.get,
         session=lambda: scope.get("session"),
         user=lambda: _user(scope),
+        mount=mount,
     )
 
 
 def _user(scope: Mapping[str, Any]) -> str | None:
-    """Return who a middleware of Starlette's kind says is signed in."""
+    """Return who a middleware of Starlette's kind says is signed in; a user without an identity is nobody."""
     user = scope.get("user")
-    if user is None or not user.is_authenticated:
+    if not getattr(user, "is_authenticated", False):  # others keep something of their own there
         return None
     try:
-        return str(user.identity)
-    except NotImplementedError:  # of a plain user, who has a name only
-        return str(user.display_name)
+        return str(user.identity)  # type: ignore[union-attr]
+    except NotImplementedError:  # of a plain user, who has only a name, which users choose
+        return None
 
 
 def wsgi_head(environ: Mapping[str, Any], session: Callable[[Any], Mapping[str, Any] | None]) -> RequestHead:
     """Return what is read of a request; servers join equal headers by a comma, and joined credentials are none."""
     host: str | None = environ.get("HTTP_HOST")
+    mount = _text(environ.get("SCRIPT_NAME"))
     return RequestHead(
         method=environ.get("REQUEST_METHOD", ""),
-        path=_text(environ.get("SCRIPT_NAME")) + wsgi_path(environ),
+        path=mount + wsgi_path(environ),
         host="" if host is not None and "," in host else host,
         authorization=environ.get("HTTP_AUTHORIZATION"),
         request_id=environ.get("HTTP_X_REQUEST_ID"),
@@ -60,6 +106,7 @@ def wsgi_head(environ: Mapping[str, Any], session: Callable[[Any], Mapping[str, 
         header=lambda name: environ.get(f"HTTP_{name.upper().replace('-', '_')}"),
         session=lambda: session(environ),
         user=lambda: environ.get("REMOTE_USER") or None,
+        mount=mount,
     )
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.isolation.doctor import examine
 from tenantkit.kit import TenantKit
 from tenantkit.kit.logins import pruned
@@ -29,8 +30,9 @@ def create_tenant(kit: TenantKit, slug: str, *, name: str = "", plan: str = "def
     Raises:
         AlreadyTaken: the slug is taken.
         InvalidValue: it is none.
-        ConfigurationError: there is no such plan.
+        ConfigurationError: there is no such plan, or the application has a directory of its own.
     """
+    _check_directory(kit)
     with kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
         tenant = kit.directory.create_tenant(session, slug, name=name, plan=plan)
         session.commit()
@@ -42,15 +44,25 @@ def add_member(kit: TenantKit, slug: str, user_id: str, roles: Iterable[str]) ->
     Make a user a member of a tenant.
 
     Raises:
-        ConfigurationError: there is no such role.
+        ConfigurationError: there is no such role, or the application has a directory of its own.
         AlreadyTaken: the user is a member already.
         UnknownTenant: there is no such tenant.
     """
+    _check_directory(kit)
     held = sorted(roles)
     with kit.scope(slug, actor=_WHO) as scope, kit.unscoped_session(reason=_WHY, actor=_WHO) as session:
         kit.directory.add_member(session, scope.tenant, user_id, held)
         session.commit()
     return f"{user_id!r} is a member of {slug!r} as {', '.join(held)}."
+
+
+def _check_directory(kit: TenantKit) -> None:
+    """Refuse to write into a directory that nobody asks."""
+    if kit.organizations != kit.directory.on:
+        raise ConfigurationError(
+            "This application has a directory of its own (`organizations=`), and the kit's is not asked. Create "
+            "tenants and members there."
+        )
 
 
 def issue_token(kit: TenantKit, slug: str, user_id: str) -> str:

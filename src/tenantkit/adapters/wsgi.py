@@ -106,8 +106,8 @@ class _Connection:
     def _serve(self, app: WSGIApp, environ: Environ) -> Iterable[bytes]:
         try:
             self._exchange.identify()
-        except TenantKitError as error:
-            return self._refuse(error)
+        except Exception as error:  # noqa: BLE001 - of a session's store, of a database that is down
+            return self._fail(error)
         scope = self._exchange.scope
         self._entered.enter_context(enter(scope) if scope is not None else outside())
         try:

@@ -5,15 +5,17 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
+from tenantkit.core.forking import renew_after_fork
 from tenantkit.core.tenant import Tenant, TenantId
 from tenantkit.directory.model import Membership
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.protocols import Clock, DirectoryLookup
+from tenantkit.sql.endings import at_transaction_end
 
 __all__ = ["CachedLookup", "DirectoryCache", "Lifetimes", "NotCached"]
 
@@ -104,8 +106,14 @@ class DirectoryCache:
         self._answers: OrderedDict[object, _Answer] = OrderedDict()
         self._of_tenant: defaultdict[str, set[object]] = defaultdict(set)
         self._missing: OrderedDict[object, float] = OrderedDict()
-        self._lock = threading.Lock()
         self._changes = 0
+        self._renew()
+        renew_after_fork(self._renew)
+
+    def _renew(self) -> None:
+        """Make the lock, which in a process that was forked may be held by nobody."""
+        # the same thread may come a second time: what it makes collects garbage, whose end may be a session's
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -146,26 +154,33 @@ class DirectoryCache:
             found: the answer; None where there is none.
             changes: how many there were before the transaction began in which it was found.
         """
-        now = self._now()
+        if self._lifetimes.untold == 0:
+            return
+        if found is None:
+            self._remember_missing(key, changes)
+            return
+        is_tenant = isinstance(found, Tenant)
+        lifetime = self._lifetimes.tenant if is_tenant else self._lifetimes.member
+        if lifetime == 0:
+            return
+        answer = _Answer(found, self._now(), lifetime, str(found.id if is_tenant else found.tenant_id))
         with self._lock:
-            if changes != self._changes or self._lifetimes.untold == 0:
-                return
-            if found is None:
-                if self._lifetimes.missing:
-                    self._missing[key] = now
-                    while len(self._missing) > _MISSING:
-                        self._missing.popitem(last=False)
-                return
-            is_tenant = isinstance(found, Tenant)
-            lifetime = self._lifetimes.tenant if is_tenant else self._lifetimes.member
-            if lifetime == 0:
+            if changes != self._changes:
                 return
             self._drop(key)
-            answer = _Answer(found, now, lifetime, str(found.id if is_tenant else found.tenant_id))
             self._answers[key] = answer
             self._of_tenant[answer.tenant].add(key)
             while len(self._answers) > self._size:
-                self._drop(next(iter(self._answers)))
+                self._drop(next(iter(self._answers), None))
+
+    def _remember_missing(self, key: object, changes: int) -> None:
+        now = self._now()
+        with self._lock:
+            if changes != self._changes or self._lifetimes.missing == 0:
+                return
+            self._missing[key] = now
+            while len(self._missing) > _MISSING:
+                self._missing.popitem(last=False)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -185,20 +200,13 @@ class DirectoryCache:
 
     def forget_after(self, session: Session, tenant_id: TenantId) -> None:
         """Forget what is known about a tenant when a session's transaction ends, which changed it; and tell others."""
-        changed: set[str] = session.info.setdefault(self, set())
-        changed.add(str(tenant_id))
-        event.listen(session, "after_transaction_end", self._transaction_ended)
+        at_transaction_end(session, (self, tenant_id), partial(self.announce, tenant_id))
 
-    def _transaction_ended(self, session: Session, transaction: SessionTransaction) -> None:
-        if transaction.parent is None and (changed := session.info.pop(self, None)):
-            self.announce(changed)
-
-    def announce(self, tenant_ids: set[str]) -> None:
-        """Forget what is known about tenants that changed, and tell others."""
-        for tenant_id in tenant_ids:
-            self.forget(tenant_id)
+    def announce(self, tenant_id: TenantId) -> None:
+        """Forget what is known about a tenant that changed, and tell others."""
+        self.forget(str(tenant_id))
         if self._tell is not None:
-            self._tell(frozenset(tenant_ids))
+            self._tell(frozenset({str(tenant_id)}))
 
     def _drop(self, key: object) -> None:
         answer = self._answers.pop(key, None)
@@ -206,7 +214,7 @@ class DirectoryCache:
             keys = self._of_tenant[answer.tenant]
             keys.discard(key)
             if not keys:
-                del self._of_tenant[answer.tenant]
+                self._of_tenant.pop(answer.tenant, None)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -239,6 +247,15 @@ class CachedLookup:
         """Return the tenant of a slug, or None."""
         return self.find(("slug", slug), lambda session: self._directory(session).by_slug(slug))
 
+    def by_slug_now(self, slug: str) -> Tenant | None:
+        """
+        Return the tenant of a slug as it is now, whatever was remembered.
+
+        Raises:
+            NotCached: nobody may be asked.
+        """
+        return self._directory(self._opened()).by_slug(slug)
+
     def by_id(self, tenant_id: str) -> Tenant | None:
         """Return the tenant of an id in text form, or None."""
         return self.find(("id", tenant_id), lambda session: self._directory(session).by_id(tenant_id))
@@ -262,10 +279,13 @@ class CachedLookup:
         cached: Found | None = self._cache.recall(key)
         if cached is not None or self._cache.is_missing(key):
             return cached
+        found = ask(self._opened())
+        self._cache.remember(key, found, changes=self._changes)
+        return found
+
+    def _opened(self) -> Session:
         if self._session is None:
             if self._open is None:
                 raise NotCached
             self._session = self._open()
-        found = ask(self._session)
-        self._cache.remember(key, found, changes=self._changes)
-        return found
+        return self._session

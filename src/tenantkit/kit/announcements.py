@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from tenantkit.core.forking import renew_after_fork
+
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import PubSub
@@ -23,6 +25,7 @@ _SILENCE: Final = 3.0  # seconds without one after which nothing is relied on
 _MANY: Final = 1000  # messages that wait; more are told as one
 _TRIES: Final = 3
 _PAUSE: Final = 0.5  # seconds between two tries
+_LONGEST_PAUSE: Final = 30.0  # seconds between two tries to listen, after many
 Heard = Callable[[frozenset[str]], object]
 
 
@@ -58,13 +61,20 @@ class Announcements:
     ) -> None:
         self._redis, self._channel, self._monotonic = redis, channel, monotonic
         self._on_heard, self._on_missed = dict(heard), missed
+        self._renew()
+        renew_after_fork(self._renew)
+
+    def _renew(self) -> None:
+        """Begin as a process of its own: threads and socket of the one that it was forked from are not its."""
         self._name = uuid4().hex  # its own messages say nothing new
         self._last_heard = float("-inf")
         self._listener: threading.Thread | None = None
         self._teller: threading.Thread | None = None
         self._subscription: PubSub | None = None
         self._untold: deque[str] = deque()
-        self._lock = threading.Lock()
+        self._lock = (
+            threading.RLock()
+        )  # what is made under it collects garbage, whose end may have something to tell
         self._closed = threading.Event()
 
     def is_heard(self) -> bool:
@@ -111,8 +121,7 @@ class Announcements:
         with self._lock:
             if self._teller is None or not self._teller.is_alive():
                 # no daemon: a program that changes something and ends has told it
-                self._teller = threading.Thread(target=self._tell_all, name="tenantkit-teller", daemon=False)
-                self._teller.start()
+                self._teller = _started(self._tell_all, "tenantkit-teller", daemon=False)
 
     def _tell_all(self) -> None:
         while True:
@@ -124,6 +133,7 @@ class Announcements:
             if not self._published(message):
                 with self._lock:
                     self._teller = None
+                self._listen()  # which tells it once it hears something again
                 return
             with self._lock:
                 if self._untold and self._untold[0] is message:
@@ -151,13 +161,10 @@ class Announcements:
         with self._lock:
             if self._closed.is_set() or (self._listener is not None and self._listener.is_alive()):
                 return
-            self._last_heard = float("-inf")  # of the process that this one was forked from
-            self._listener = threading.Thread(
-                target=self._listen_always, name="tenantkit-listener", daemon=True
-            )
-            self._listener.start()
+            self._listener = _started(self._listen_always, "tenantkit-listener", daemon=True)
 
     def _listen_always(self) -> None:
+        pause = _PAUSE
         while not self._closed.is_set():
             try:
                 self._listen_once()
@@ -165,38 +172,48 @@ class Announcements:
                 logger.warning("changes of other processes are not heard: %s", error)
             except Exception:
                 logger.exception("changes of other processes are not heard")
+            pause = _PAUSE if self._last_heard > float("-inf") else min(2 * pause, _LONGEST_PAUSE)
             self._last_heard = float("-inf")
-            self._closed.wait(_PAUSE)
+            self._closed.wait(pause)
 
     def _listen_once(self) -> None:
         with self._redis.pubsub() as subscription:  # type: ignore[no-untyped-call]
             self._subscription = subscription
-            subscription.subscribe(self._channel)
-            quiet_since = self._monotonic()
-            while not self._closed.is_set():
-                message = subscription.get_message(timeout=_BEAT)
-                if message is not None:
-                    quiet_since = self._monotonic()
-                    self._take(message)
-                elif self._monotonic() - quiet_since > _SILENCE:
-                    raise ConnectionError("Redis is silent")
-                else:
-                    subscription.ping()
+            try:
+                subscription.subscribe(self._channel)
+                self._listen_on(subscription)
+            finally:
+                self._subscription = None
+
+    def _listen_on(self, subscription: "PubSub") -> None:
+        quiet_since = self._monotonic()
+        while not self._closed.is_set():
+            message = subscription.get_message(timeout=_BEAT)
+            if message is not None:
+                quiet_since = self._monotonic()
+                self._take(message)
+            elif self._monotonic() - quiet_since > _SILENCE:
+                raise ConnectionError("Redis is silent")
+            else:
+                subscription.ping()
 
     def _take(self, message: Mapping[str, Any]) -> None:
-        if message["type"] == "subscribe":
-            self._on_missed()
-            if self._untold:
-                self._start_telling()
-        elif message["type"] == "message":
-            self._hear(message["data"])
+        match message["type"]:
+            case "subscribe":
+                self._on_missed()
+            case "message":
+                self._hear(message["data"])
+            case "unsubscribe" if not self._closed.is_set():
+                raise ConnectionError("somebody ended the subscription")
         self._last_heard = self._monotonic()
+        if self._untold:
+            self._start_telling()
 
     def _hear(self, data: Any) -> None:
         try:
             told = json.loads(data)
-            sender, topic, subjects = told["from"], told["topic"], frozenset(map(str, told["subjects"]))
-        except (ValueError, TypeError, KeyError):
+            sender, topic, subjects = told["from"], str(told["topic"]), frozenset(map(str, told["subjects"]))
+        except (ValueError, TypeError, KeyError, RecursionError):
             logger.warning("a message that nobody understands: %.100r", data)
             self._on_missed()  # perhaps of a newer version, about anything
             return
@@ -207,6 +224,17 @@ class Announcements:
             self._on_missed()
         else:
             heard(subjects)
+
+
+def _started(work: Callable[[], object], name: str, *, daemon: bool) -> threading.Thread | None:
+    """Start a thread; where there can be none, nothing is told and nothing relied on, until the next try."""
+    thread = threading.Thread(target=work, name=name, daemon=daemon)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        logger.warning("the thread %s could not be started: %s", name, error)
+        return None
+    return thread
 
 
 def _errors() -> tuple[type[Exception], ...]:

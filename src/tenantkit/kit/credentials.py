@@ -124,8 +124,8 @@ class KitApiKeys:
         check_known("role", held, matrix.roles)
         for permission in limits or ():
             matrix.check_declared(permission)
-        # a request's scope has roles or limits; a script's has neither, and may what it likes
-        is_request = bool(scope.roles) or scope.limits is not None
+        # the scope of a script has none of these, and may what it likes
+        is_request = bool(scope.roles) or scope.limits is not None or scope.request.resolved_by is not None
         given = matrix.granted(held)
         if user_id is not None:
             given |= self._granted_to(session, scope, user_id, is_request=is_request)

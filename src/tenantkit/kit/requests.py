@@ -16,7 +16,9 @@ from tenantkit.exceptions import (
     ForeignCredentials,
     NotAMember,
     NotAuthenticated,
+    ResolutionError,
     SupportRequired,
+    TenantMoved,
     TokenInvalid,
     WorkspaceRequired,
 )
@@ -27,7 +29,7 @@ from tenantkit.kit.scopes import Scopes
 from tenantkit.kit.trust import Trust, recognized
 from tenantkit.protocols import Clock
 from tenantkit.rbac import Matrix, Ownership
-from tenantkit.resolution import Claim, Evidence, Named, RequestView, Resolver
+from tenantkit.resolution import Claim, Evidence, Named, RequestView, Resolution, Resolver
 from tenantkit.tokens import AccessToken, AccessTokens, ApiKey, TrustedIssuers, VerifiedTokens
 
 __all__ = ["RequestCredentials", "Requests"]
@@ -129,9 +131,14 @@ class Requests(Scopes):
             raise _unknown()
         resolution = self.resolve.settle(evidence, lookup)
         tenant = resolution.tenant
-        _check_bounds(found, tenant)
-        actor, roles, permissions = self._member(found, tenant, lookup)
-        admit(tenant, found, request.facts, self.settings.regions)
+        try:
+            _check_bounds(found, tenant)
+            actor, roles, permissions = self._member(found, tenant, lookup)
+            admit(tenant, found, request.facts, self.settings.regions)
+        except ResolutionError as error:
+            error.heard = evidence.told
+            raise
+        _redirect(resolution, lookup)  # who may not enter learns no new name
         read = {name: claim.read(claims) for name, claim in self.dimensions.items()}
         return Scope(
             tenant=tenant,
@@ -167,8 +174,10 @@ class Requests(Scopes):
         if found is None:
             raise _unknown()
         support = self.trust.support_of(found)
-        if support is None:
-            raise SupportRequired("This shows all tenants, and your credentials are good for your own.")
+        if support is None or _limits(found) is not None:
+            raise SupportRequired(
+                "This shows all tenants, and your credentials are good for your own, or for some permissions."
+            )
         return Actor(str(found.user_id)), support.reason(request.seen)
 
     def _member(
@@ -183,9 +192,7 @@ class Requests(Scopes):
         actor = Actor(str(found.user_id))
         membership = lookup.membership(tenant, actor.id)
         if membership is None:
-            raise NotAMember(
-                f"You are not an active member of {tenant.slug!r}. Ask its owner for an invitation."
-            )
+            raise NotAMember("You are not an active member of this tenant. Ask its owner for an invitation.")
         return actor, membership.roles, membership.permissions
 
     def authenticate(self, request: RequestCredentials) -> Actor:
@@ -249,7 +256,11 @@ class Requests(Scopes):
         if not wait:
             raise NotCached
         claims = self.trust.recognize(request)
-        return None if claims is None else recognized(claims)
+        if claims is None:
+            return None
+        found = recognized(claims)
+        self.verified_tokens.check(found)  # of a login, perhaps, that has ended
+        return found
 
     def recognizes(self, request: RequestCredentials) -> bool:
         """Whether it is known who sends a request that carries no token. Asks the application, which may wait."""
@@ -289,6 +300,24 @@ def _limits(found: AccessToken | ApiKey) -> frozenset[str] | None:
     if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
         raise TokenInvalid(f"The claim {_PERMISSIONS!r} is no list of permissions.")
     return frozenset(said)
+
+
+def _redirect(resolution: Resolution, lookup: CachedLookup) -> None:
+    """
+    Send a request on that names its tenant by a slug of before.
+
+    What is remembered may be older than the name: another process would send the request back.
+
+    Raises:
+        TenantMoved: it does, and the tenant has another one now.
+        NotCached: the directory has to be asked, and may not be.
+    """
+    named = resolution.by_old_slug
+    if named is None or named.moved is None:
+        return
+    tenant = lookup.by_slug_now(named.value)
+    if tenant is not None and tenant.slug != named.value:
+        raise TenantMoved(f"The tenant is called {tenant.slug!r} now.", location=named.moved(tenant.slug))
 
 
 def _check_bounds(found: AccessToken | ApiKey, tenant: Tenant | None) -> None:

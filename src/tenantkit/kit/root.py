@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
@@ -48,6 +48,7 @@ from tenantkit.protocols import Clock, DirectoryLookup
 from tenantkit.quotas import Plans, Quotas, QuotaTables
 from tenantkit.rbac import Matrix
 from tenantkit.resolution import Claim, Resolver
+from tenantkit.sql.endings import at_transaction_end
 from tenantkit.sql.sqlite import prepare_sqlite
 from tenantkit.sql.types import tenant_id_type
 from tenantkit.tokens import (
@@ -284,19 +285,20 @@ class TenantKit(Requests):
             return self.logins.store.revoked_since(session, moment)
 
     def _logins_changed(self, session: Session) -> None:
-        def ended(_session: Session) -> None:
+        def ended() -> None:
             self.logins.revoked.forget()
             if self.announcements is not None:
                 self.announcements.tell(_LOGINS, frozenset({"ended"}))
 
-        event.listen(session, "after_commit", ended, once=True)
+        at_transaction_end(session, self.logins, ended)
 
     def directory_changed(self, session: Session, tenant_id: TenantId) -> None:
         """
         Have forgotten what was looked up of a tenant, here and in other processes, once the session's transaction ends.
 
         The kit's directory does this by itself. An application with a directory of its own calls it when it changes a
-        tenant, or who belongs to it.
+        tenant, or who belongs to it. A session that is joined to a transaction of somebody else's ends before that one:
+        then call it again when that one was committed.
         """
         self.directory_cache.forget_after(session, tenant_id)
 

@@ -57,10 +57,18 @@ class Support:
         Raises:
             ReasonRequired: it does not say, or says nothing that a trail can hold.
         """
-        given = (request.header(self.reason_header.lower()) or "").strip()
-        if not given or len(given) > _MAX_REASON or not is_storable(given):
+        given = _as_written(request.header(self.reason_header.lower()) or "").strip()
+        if not any(map(str.isalnum, given)) or len(given) > _MAX_REASON or not is_storable(given):
             raise ReasonRequired(
                 f"Say in the header {self.reason_header} why you need this, in 1 to {_MAX_REASON} characters: the "
                 "audit trail keeps it."
             )
         return given
+
+
+def _as_written(header: str) -> str:
+    """Return a header as UTF-8, if it is; interfaces hold it as if every byte were a letter of Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

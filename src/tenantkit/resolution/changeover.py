@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tenantkit.core.telemetry import counter
-from tenantkit.exceptions import SourceRetired
+from tenantkit.exceptions import ConfigurationError, SourceRetired
 from tenantkit.protocols import Source
 from tenantkit.resolution.model import Named, RequestView, Silent
 from tenantkit.resolution.rules import Hearing, Resolver
@@ -60,7 +60,10 @@ class Retired:
     A source that is not used any more: a request that still carries it is refused, so that its client is noticed.
 
     Args:
-        source: what is not used any more.
+        source: what is not used any more; a single source.
+
+    Raises:
+        ConfigurationError: it is several.
 
     .. versionadded:: 0.1
     """
@@ -68,6 +71,8 @@ class Retired:
     authenticated = False
 
     def __init__(self, source: Source) -> None:
+        if isinstance(source, Resolver):
+            raise ConfigurationError(f"Retired() takes one source, not {source!r}: retire each by itself.")
         self.source = source
 
     def __repr__(self) -> str:

@@ -76,7 +76,7 @@ class Host:
 
         def moved(new: str) -> str:
             host = ".".join([*labels[:place], new, *labels[place + 1 :]])
-            return f"//{host}{port}{quoted(request.path, request.query)}"
+            return f"//{host}{port}{quoted(request.mount + request.path, request.query)}"
 
         return Named("slug", slug, "host", authenticated=False, moved=moved if self.redirects else None)
 

@@ -32,12 +32,13 @@ class RequestView:
 
     Args:
         host: the Host header; the empty text where there are several.
-        path: the path, decoded.
+        path: the path below where the application is mounted, decoded.
         query: the query string, as the client spelled it.
         header: returns a header by its name in lower case; equal headers are joined by a comma, None stands for none.
         peer: the address that the request came from: the client's, or that of the last proxy.
         session: returns the framework's session of the client, None where there is none. May wait.
         user: returns the id of the user whom the framework says is signed in, None where nobody is. May wait.
+        mount: where the application is mounted, decoded; the empty text where it is not.
 
     .. versionadded:: 0.1
     """
@@ -49,6 +50,7 @@ class RequestView:
     peer: str | None = None
     session: Callable[[], Mapping[str, Any] | None] = _no_session
     user: Callable[[], str | None] = _nobody
+    mount: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +146,11 @@ class Resolution:
     def resolved_by(self) -> str:
         """The sources that decided, in words."""
         return self.evidence.resolved_by
+
+    @property
+    def by_old_slug(self) -> Named | None:
+        """What a source said that named the tenant by a slug of before, if the request can be made elsewhere."""
+        for named in self.evidence.spoken:
+            if named.moved is not None and named.by == "slug" and named.value != self.tenant.slug:
+                return named
+        return None

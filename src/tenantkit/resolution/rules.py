@@ -11,7 +11,6 @@ from tenantkit.exceptions import (
     ConfigurationError,
     NotAuthenticated,
     SourcesDisagree,
-    TenantMoved,
     TenantRequired,
     UnknownTenant,
 )
@@ -134,13 +133,11 @@ class Resolver(ABC):
             UnknownTenant: one names a tenant that does not exist.
             SourcesDisagree: two name different tenants.
             TenantProvisioning, TenantSuspended, TenantClosed: the tenant is not served.
-            TenantMoved: the tenant has another name now, and the request can be made there.
         """
         try:
             tenant = _decided(evidence, lookup)
             check_served(tenant)
             _compare(evidence, tenant, lookup)
-            _redirect(evidence, tenant)
         except (SourcesDisagree, UnknownTenant) as error:
             error.heard = evidence.told
             raise
@@ -167,7 +164,7 @@ class Agreement(Resolver):
     def speak(self, hearing: Hearing) -> list[Named]:
         """Return what all sources say that speak, if one of them is authenticated, or somebody else vouches."""
         spoken = [named for part in self.parts for named in hearing.ask(part)]
-        return spoken if hearing.vouched or any(named.authenticated for named in spoken) else []
+        return spoken if hearing.vouched or any(map(_carries, spoken)) else []
 
 
 class Precedence(Resolver):
@@ -219,6 +216,11 @@ def first(*parts: Source | Resolver) -> Precedence:
     return Precedence(parts)
 
 
+def _carries(named: Named) -> bool:
+    """Whether an agreement can rest on what was said."""
+    return named.authenticated and named.decides
+
+
 def _sources_of(part: Source | Resolver) -> tuple[Source, ...]:
     return part.sources if isinstance(part, Resolver) else (part,)
 
@@ -254,12 +256,6 @@ def _compare(evidence: Evidence, tenant: Tenant, lookup: TenantLookup) -> None:
                 evidence.resolved_by,
                 extra={"tenant": tenant.slug, "other": other.slug if other else None},
             )
-
-
-def _redirect(evidence: Evidence, tenant: Tenant) -> None:
-    for named in evidence.spoken:
-        if named.moved is not None and named.by == "slug" and named.value != tenant.slug:
-            raise TenantMoved(f"The tenant is called {tenant.slug!r} now.", location=named.moved(tenant.slug))
 
 
 def _look_up(named: Named, lookup: TenantLookup) -> Tenant | None:

@@ -151,7 +151,7 @@ class PathPrefix:
             return Silent("what stands there is no slug")
 
         def moved(new: str) -> str:
-            return quoted("/".join([*parts[:place], new, *parts[place + 1 :]]), request.query)
+            return quoted(request.mount + "/".join([*parts[:place], new, *parts[place + 1 :]]), request.query)
 
         return Named("slug", slug, "path", authenticated=False, moved=moved if self.redirects else None)
 
@@ -247,8 +247,7 @@ class Session:
     """
     A value of the framework's session: an authenticated source, since the server wrote it.
 
-    Reading the session may wait, so such a request is identified in a thread on asyncio. The framework's own middleware
-    for sessions stands outside of tenancy's, so that there is one to read.
+    The framework's own middleware for sessions stands outside of tenancy's, so that there is one to read.
 
     Args:
         key: the name of the value, which your application set when somebody chose a tenant.
@@ -277,7 +276,7 @@ class Session:
         if session is None:
             return None
         value = session.get(self.key)
-        if value is None:
+        if value in (None, ""):
             return Silent("it holds no such value")
         return _named(str(value), self.by, f"session {self.key!r}", authenticated=True)
 

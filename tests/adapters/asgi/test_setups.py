@@ -2,27 +2,32 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import event
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Mount, Route
 
 from tenantkit import Scope, current
 from tenantkit.adapters.asgi import TenancyMiddleware
+from tenantkit.adapters.exchange import Exchange
 from tenantkit.adapters.fastapi import Tenancy
+from tenantkit.adapters.heads import asgi_head
 from tenantkit.adapters.paths import Paths
 from tenantkit.core.scope import current_or_none, enter
-from tenantkit.exceptions import ConfigurationError, PermissionDenied
+from tenantkit.exceptions import ConfigurationError, PermissionDenied, TenantMoved, TenantRequired
 from tenantkit.kit import Trust
-from tenantkit.resolution import Host, Named, agree, first
+from tenantkit.resolution import Host, PathPrefix, agree, first
+from tenantkit.resolution import Named as NamedTenant
 from tenantkit.resolution import Session as SessionValue
 from tests.adapters.asgi.service import call
+from tests.integration.office import central_events
 
 only_sync = pytest.mark.parametrize("desk", ["sync"], indirect=True)
 only_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -183,7 +188,7 @@ def test_an_authenticated_source_without_a_token(desk):
 
         @staticmethod
         def read(_host, _claims):
-            return Named("slug", "acme", "proxy", authenticated=True)
+            return NamedTenant("slug", "acme", "proxy", authenticated=True)
 
     desk.kit.resolve = agree(Proxy())
     answer = desk.raw("GET", "/documents", [])
@@ -273,19 +278,32 @@ def test_the_session_of_starlette_names_the_tenant(desk, monkeypatch):
         assert 400 == desk.raw("GET", "/", [*token, *given]).status
 
 
-@pytest.mark.parametrize("plain_user", [False, True], ids=["with an id", "plain"])
-@only_sync
-def test_the_user_of_starlette(desk, monkeypatch, plain_user):
-    """Whom the framework's middleware signed in is recognized, if the application says so, and nobody else."""
+class Named(BaseUser):
+    """Somebody with a name, which users choose, and no id."""
 
-    class Known(BaseUser):
-        is_authenticated, identity, display_name = True, "writer", "A Writer"
+    is_authenticated, display_name = True, "writer"
+
+
+class Known(Named):
+    """Somebody with an id."""
+
+    identity = "writer"
+
+
+@pytest.mark.parametrize(
+    ("user", "status"),
+    [(Known(), 200), (Named(), 401), ({"name": "writer"}, 401)],
+    ids=["known", "named", "other"],
+)
+@only_sync
+def test_the_user_of_starlette(desk, monkeypatch, user, status):
+    """Whom the framework's middleware signed in is recognized by an id, if the application says so; a name is none."""
 
     class Backend(AuthenticationBackend):
         async def authenticate(self, conn):
             if conn.headers.get("x-pass") != "good":
                 return None
-            return AuthCredentials(), SimpleUser("writer") if plain_user else Known()
+            return AuthCredentials(), user
 
     recognize = {"writer": {"sub": "writer"}}.get
     monkeypatch.setattr(desk.kit, "trust", Trust(recognize=lambda view: recognize(view.user() or "")))
@@ -293,5 +311,56 @@ def test_the_user_of_starlette(desk, monkeypatch, plain_user):
     inner = TenancyMiddleware(Starlette(routes=[Route("/", plain)]), desk.kit)
     desk.app = AuthenticationMiddleware(inner, backend=Backend())
     host = (b"host", b"acme.localhost")
-    assert b"acme" == desk.raw("GET", "/", [host, (b"x-pass", b"good")]).body
+    answer = desk.raw("GET", "/", [host, (b"x-pass", b"good")])
+    assert (status, b"Cookie") == (answer.status, dict(answer.headers).get(b"vary"))
     assert 401 == desk.raw("GET", "/", [host]).status
+
+
+@pytest.mark.parametrize(
+    ("scope", "location"),
+    [
+        ({"path": "/t/before/x"}, "/t/acme/x"),
+        ({"path": "/app/t/before/x", "root_path": "/app"}, "/app/t/acme/x"),
+        ({"path": "/t/before/x", "root_path": "/app"}, "/app/t/acme/x"),
+        ({"path": "/app", "root_path": "/app"}, None),
+    ],
+    ids=["plain", "mounted", "taken away by a proxy", "the mount itself"],
+)
+@only_sync
+def test_where_an_application_is_mounted(desk, monkeypatch, scope, location):
+    """Patterns begin there, and a redirect leads to where the client has to go."""
+    monkeypatch.setattr(desk.kit, "resolve", first(PathPrefix("/t/{tenant}")))
+    with desk.kit.unscoped_session(reason="rename", actor="test") as session:
+        desk.kit.directory.rename(session, desk.tenants["acme"], slug="before")
+        desk.kit.directory.rename(session, replace(desk.tenants["acme"], slug="before"), slug="acme")
+        session.commit()
+    head = asgi_head({"headers": desk.credentials(host="localhost"), **scope})
+    exchange = Exchange(desk.kit, "tenant", head)
+    if location is None:
+        with pytest.raises(TenantRequired):
+            exchange.identify()
+        return
+    with pytest.raises(TenantMoved) as caught:
+        exchange.identify()
+    assert location == caught.value.location
+
+
+@only_sync
+def test_a_broken_store_of_sessions(desk, monkeypatch, caplog):
+    """Its error is the server's, and is recorded as any other; the line in the log is written."""
+
+    class Broken(dict):
+        def __getattribute__(self, name):
+            raise ConnectionError("the store is away")
+
+    async def outer(scope, receive, send):
+        await inner({**scope, "user": Broken()}, receive, send)
+
+    inner = TenancyMiddleware(Starlette(routes=[Route("/", plain)]), desk.kit)
+    monkeypatch.setattr(desk.kit, "trust", Trust(recognize=lambda view: {"sub": view.user()}))
+    desk.app = outer
+    with caplog.at_level("INFO", "tenantkit.requests"):
+        desk.raw("GET", "/", [(b"host", b"acme.localhost")])
+    assert [500] == [record.status for record in caplog.records if record.name == "tenantkit.requests"]
+    (event,) = central_events(desk.kit, "request.failed")
+    assert "ConnectionError" == event.details["error"]

@@ -251,6 +251,7 @@ def test_who_signed_in_by_django_goes_by_its_session(shop, monkeypatch):
         session = client.session
         session["tenant"] = "acme"
         session.save()
-        assert f"acme {user.pk} ann" == client.get("/who").content.decode()
+        answer = client.get("/who")
+        assert (f"acme {user.pk} ann", "Cookie") == (answer.content.decode(), answer["Vary"])
     with connections["owner"].tenancy.unscoped():
         user.delete()

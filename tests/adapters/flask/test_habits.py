@@ -3,16 +3,17 @@
 import asyncio
 
 import pytest
-from flask import Blueprint, Flask, Response, g, jsonify, request, session, stream_with_context
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, request, session, stream_with_context
+from flask.sessions import SecureCookieSessionInterface
 from sqlalchemy import select
 
 from tenantkit.adapters.flask import Tenancy
 from tenantkit.core.scope import current_or_none
 from tenantkit.exceptions import ConfigurationError, RowNotFound, TenantKitError
 from tenantkit.kit import Trust
+from tenantkit.resolution import Host, agree, first
 from tenantkit.resolution import Session as SessionValue
-from tenantkit.resolution import agree
-from tests.integration.office import Document
+from tests.integration.office import Document, central_events
 
 
 @pytest.fixture
@@ -285,6 +286,51 @@ def test_the_session_names_user_and_tenant(kit, acme, bolt, monkeypatch):
     assert 401 == client.get("/who").status_code
     for slug in ("acme", "bolt"):
         client.get(f"/choose/{slug}")
-        assert [slug, "writer", "writer"] == client.get("/who").json
+        answer = client.get("/who")
+        assert [slug, "writer", "writer"] == answer.json
+        assert "Cookie" in answer.headers.getlist("vary")
     client.set_cookie("session", "forged.of.somebody")
     assert 401 == client.get("/who").status_code
+
+
+def test_a_store_of_sessions_asks_the_application(kit, acme, monkeypatch):
+    """It may use the current application, and is asked once for a request, beside Flask's own asking."""
+
+    class Stored(SecureCookieSessionInterface):
+        asked = 0
+
+        def open_session(self, app, request):
+            assert current_app.name == app.name
+            Stored.asked += 1
+            return super().open_session(app, request)
+
+    monkeypatch.setattr(
+        kit,
+        "trust",
+        Trust(recognize=lambda view: {"sub": "writer", "seen": [view.session(), view.session()]}),
+    )
+    monkeypatch.setattr(kit, "resolve", first(Host("{tenant}.localhost")))
+    app = Flask("stored")
+    app.secret_key, app.session_interface = "of the test", Stored()
+    Tenancy(app, kit, optional=["/"])
+    app.get("/")(lambda: "here")
+    assert "here" == app.test_client().get("/", headers={"Host": "acme.localhost"}).text
+    assert 2 == Stored.asked
+
+
+def test_a_broken_store_of_sessions(kit, acme, monkeypatch, caplog):
+    """Its error is recorded as any other, and the request ends."""
+
+    class Broken(SecureCookieSessionInterface):
+        def open_session(self, app, request):
+            raise ConnectionError("the store is away")
+
+    monkeypatch.setattr(kit, "trust", Trust(recognize=lambda view: view.session()))
+    app = Flask("broken")
+    app.session_interface = Broken()
+    Tenancy(app, kit)
+    with caplog.at_level("INFO", "tenantkit.requests"), pytest.raises(ConnectionError):
+        app.test_client().get("/")
+    assert [500] == [record.status for record in caplog.records if record.name == "tenantkit.requests"]
+    (event,) = central_events(kit, "request.failed")
+    assert "ConnectionError" == event.details["error"]

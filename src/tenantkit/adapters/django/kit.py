@@ -119,7 +119,7 @@ class DjangoKit(TenantKit):
         """Have forgotten what was looked up of a tenant, once Django's transaction ends."""
         super().directory_changed(session, tenant_id)
         if connections[self._database].in_atomic_block:
-            changed = partial(self.directory_cache.announce, {str(tenant_id)})
+            changed = partial(self.directory_cache.announce, tenant_id)
             transaction.on_commit(changed, using=self._database)
 
     def create_tables(self) -> None:

@@ -17,8 +17,9 @@ from django.http import HttpRequest, HttpResponse
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
 from tenantkit.adapters.django.bodies import AsyncBody, Body
 from tenantkit.adapters.django.requests import Work
-from tenantkit.adapters.django.responses import is_problem, problem_response, response_of
-from tenantkit.adapters.exchange import Exchange, RequestHead
+from tenantkit.adapters.django.responses import is_problem, problem_response, response_of, with_headers
+from tenantkit.adapters.exchange import Exchange
+from tenantkit.adapters.heads import RequestHead
 from tenantkit.adapters.problems import problem_of
 from tenantkit.core.scope import enter, outside
 from tenantkit.exceptions import TenantKitError
@@ -73,6 +74,9 @@ class TenancyMiddleware:
             exchange.identify()
         except TenantKitError as error:
             return work, self._refused(work, error)
+        except Exception as error:  # of a session's store, of a database that is down
+            work.abandon(error)
+            raise
         return work, None
 
     def _serve(self, request: HttpRequest) -> HttpResponse:
@@ -119,9 +123,7 @@ class TenancyMiddleware:
             response.streaming_content = kind(response.streaming_content, work)
         else:
             work.leave()
-        for name, value in exchange.headers:
-            response[name] = value
-        return response
+        return with_headers(response, exchange.headers)
 
     def _refused(self, work: Work, error: TenantKitError) -> HttpResponse:
         work.exchange.error, work.exchange.status = error, error.status
@@ -173,6 +175,7 @@ def _head(request: HttpRequest) -> RequestHead:
         header=request.headers.get,
         session=lambda: getattr(request, "session", None),
         user=lambda: _user(request),
+        mount=request.path.removesuffix(request.path_info),
     )
 
 

@@ -135,7 +135,8 @@ class Tenancy(Guards[Guard]):
 
 def _session(app: Flask, environ: dict[str, Any]) -> Mapping[str, Any] | None:
     """Return the session as Flask will open it once more for the view."""
-    return app.session_interface.open_session(app, app.request_class(environ))
+    with app.app_context():  # a session interface may ask for the current application, or for its database
+        return app.session_interface.open_session(app, app.request_class(environ))
 
 
 def _kit() -> TenantKit:
