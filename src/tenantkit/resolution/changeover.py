@@ -70,10 +70,10 @@ class Retired:
 
     authenticated = False
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source | Resolver) -> None:
         if isinstance(source, Resolver):
             raise ConfigurationError(f"Retired() takes one source, not {source!r}: retire each by itself.")
-        self.source = source
+        self.source: Source = source
 
     def __repr__(self) -> str:
         return f"Retired({self.source!r})"
