@@ -221,7 +221,7 @@ class Members:
         Args:
             session: the session.
             tenant: whose.
-            after: :attr:`~tenantkit.directory.Page.after` of the page before.
+            after: ``Page.after`` of the page before.
             limit: how many at the most, 1 to 1000.
         """
         member = self.tables.memberships.c

@@ -307,7 +307,7 @@ class Tenants:
         Args:
             session: the session.
             status: only those of a status.
-            after: :attr:`~tenantkit.directory.Page.after` of the page before.
+            after: ``Page.after`` of the page before.
             limit: how many at the most, 1 to 1000.
         """
         table = self.tables.tenants.c
