@@ -35,7 +35,7 @@ class Announcements:
 
     Redis forgets a message that nobody hears. So a process relies on being told only while it hears something each
     second, and takes everything for changed when it begins to listen, and whenever it was cut off. What could not be
-    told, since Redis was away, is told once it can be heard again, as a change of everything.
+    told, since Redis was away, is told once something is heard again.
 
     Works in threads of its own, which begin at first use, also in a process that was forked: one listens for as long as
     the process lives, one tells, and ends when nothing is left to tell; a program that ends waits for that one.
@@ -72,9 +72,8 @@ class Announcements:
         self._teller: threading.Thread | None = None
         self._subscription: PubSub | None = None
         self._untold: deque[str] = deque()
-        self._lock = (
-            threading.RLock()
-        )  # what is made under it collects garbage, whose end may have something to tell
+        # the same thread may come a second time: what it makes collects garbage, whose end may have something to tell
+        self._lock = threading.RLock()
         self._closed = threading.Event()
 
     def is_heard(self) -> bool:
