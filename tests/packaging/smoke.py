@@ -45,15 +45,16 @@ class Note(TenantScoped, Base):
 
 def imported(rooms, skipping=()):
     """Import every module of some rooms, and return how many there were."""
-    count = 0
-    for room in sorted(rooms):
-        module = importlib.import_module(f"tenantkit.{room}")
-        count += 1
-        for inner in pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}."):
-            if not inner.name.startswith(tuple(skipping)):
-                importlib.import_module(inner.name)
-                count += 1
-    return count
+    return sum(imported_below(f"tenantkit.{room}", skipping) for room in sorted(rooms))
+
+
+def imported_below(name, skipping):
+    """Import a module and what is in it, unless it is to be skipped, and return how many there were."""
+    if name.startswith(tuple(skipping)):
+        return 0
+    module = importlib.import_module(name)
+    inner = pkgutil.iter_modules(getattr(module, "__path__", []), f"{name}.")
+    return 1 + sum(imported_below(one.name, skipping) for one in inner)
 
 
 def kit_on(folder):
