@@ -93,4 +93,4 @@ def test_the_openapi_page_is_there(story):
     """The documents show every problem answer of a release."""
     document = story.client.get(f"http://127.0.0.1:{story.port}/openapi.json").json()
     responses = document["paths"]["/flights/{flight_id}/releases"]["post"]["responses"]
-    assert {"201", "400", "401", "402", "403", "404", "422"} == set(responses)
+    assert {"201", "308", "400", "401", "402", "403", "404", "422", "503"} == set(responses)

@@ -13,6 +13,8 @@ FACTS = {
     "InvalidValue": {"field": "slug"},
     "LockedOut": {"retry_after": 30},
     "PermissionDenied": {"permission": "a:b"},
+    "RegionRefused": {"region": "eu"},
+    "TenantMoved": {"location": "//new.example.com/"},
     "QuotaExceeded": {"meter": "documents", "usage": 3, "limit": 3, "plan": "trial", "upgrade_url": None},
 }
 PRIVATE_WORDS = "the-private-words"
@@ -59,7 +61,12 @@ def test_who_is_told_more():
         "AddressRefused",
         "AlreadyTaken",
         "SecondFactorRequired",
+        "ReasonRequired",
+        "RegionRefused",
         "SourceMalformed",
+        "SourceRetired",
+        "SupportRequired",
+        "TenantMoved",
         "UnderMaintenance",
         "InvalidValue",
         "LastOwner",
@@ -132,3 +139,9 @@ def test_a_step_up_is_asked_for():
     """Who lacks a second factor is told by the header what to do about it (RFC 9470, 3)."""
     headers = dict(problem_of(error_of("SecondFactorRequired")).headers)
     assert 'error="insufficient_user_authentication"' in headers["www-authenticate"]
+
+
+def test_what_moved_says_where_it_is():
+    """The header that clients follow, and the member that people read."""
+    answer = problem_of(error_of("TenantMoved"))
+    assert "//new.example.com/" == dict(answer.headers)["location"] == json.loads(answer.body)["location"]
