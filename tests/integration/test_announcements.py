@@ -54,10 +54,10 @@ class Notes:
             self.missed += 1
             self._changed.notify_all()
 
-    def wait(self, is_so):
-        """Wait until something holds of the notes."""
+    def soon(self, is_so):
+        """Whether something holds of the notes before patience is over."""
         with self._changed:
-            assert self._changed.wait_for(lambda: is_so(self), PATIENCE)
+            return self._changed.wait_for(lambda: is_so(self), PATIENCE)
 
 
 class Seconds:
@@ -81,7 +81,7 @@ def party(url, seconds=None, name="party"):
     with redis.Redis.from_url(url, socket_timeout=2, client_name=name) as client:
         made = Announcements(client, CHANNEL, heard={"rows": notes.note}, missed=notes.miss, **options)
         made.is_heard()
-        notes.wait(lambda notes: notes.missed == 1)
+        assert notes.soon(lambda notes: notes.missed == 1)
         try:
             yield made, notes
         finally:
@@ -92,7 +92,7 @@ def test_what_one_tells_the_others_hear(redis_server):
     """Each hears what others tell, and not what itself does."""
     with party(redis_server.url) as (one, own), party(redis_server.url) as (_, others):
         one.tell("rows", frozenset({"a", "b"}))
-        others.wait(lambda notes: notes.heard == [frozenset({"a", "b"})])
+        assert others.soon(lambda notes: notes.heard == [frozenset({"a", "b"})])
         assert [] == own.heard
 
 
@@ -110,9 +110,9 @@ def test_what_nobody_understands_may_be_about_anything(redis_server, message):
     """Such a message is taken for a change of everything, and does not end the listening."""
     with party(redis_server.url) as (one, notes), redis.Redis.from_url(redis_server.url) as client:
         client.publish(CHANNEL, message)
-        notes.wait(lambda notes: notes.missed == 2)
+        assert notes.soon(lambda notes: notes.missed == 2)
         client.publish(CHANNEL, json.dumps({"from": "x", "topic": "rows", "subjects": ["a"]}))
-        notes.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        assert notes.soon(lambda notes: notes.heard == [frozenset({"a"})])
         assert one.is_heard()
 
 
@@ -120,9 +120,9 @@ def test_who_is_cut_off_takes_everything_for_changed(private_redis):
     """Messages of the time without a connection are lost, so whatever is known may be old."""
     with party(private_redis.url) as (one, notes), redis.Redis.from_url(private_redis.url) as client:
         assert 1 == client.client_kill_filter(_type="pubsub")
-        notes.wait(lambda notes: notes.missed == 2)
+        assert notes.soon(lambda notes: notes.missed == 2)
         assert 1 == client.publish(CHANNEL, '{"from": "x", "topic": "rows", "subjects": ["a"]}')
-        notes.wait(lambda notes: notes.heard)
+        assert notes.soon(lambda notes: notes.heard)
         assert one.is_heard()
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_hangs_is_left(private_redis):
         client.client_pause(1500, all=True)  # the server's own time: it goes on by itself
         seconds.now += 4
         assert not one.is_heard()
-        notes.wait(lambda notes: notes.missed == 2)
+        assert notes.soon(lambda notes: notes.missed == 2)
         assert one.is_heard()
 
 
@@ -167,7 +167,7 @@ def test_what_could_not_be_told_is_told_later(redis_server, monkeypatch):
         with redis.Redis.from_url(redis_server.url) as client:
             (own,) = [found for found in client.client_list(_type="pubsub") if found["name"] == name]
             client.client_kill_filter(_id=own["id"])
-        others.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        assert others.soon(lambda notes: notes.heard == [frozenset({"a"})])
         assert 1 == others.missed
 
 
@@ -181,7 +181,7 @@ def test_more_than_many_are_told_as_one(redis_server, monkeypatch):
         assert 2 == len(one._untold)
         del one._start_telling
         one.tell("rows", frozenset({"last"}))
-        others.wait(lambda notes: frozenset({"last"}) in notes.heard)
+        assert others.soon(lambda notes: frozenset({"last"}) in notes.heard)
         assert ([frozenset({"4"}), frozenset({"last"})], 2) == (others.heard, others.missed)
 
 
@@ -197,14 +197,14 @@ def test_a_program_that_ends_has_told(redis_server):
         subprocess.run(
             [sys.executable, "-c", program, redis_server.url, CHANNEL], check=True, timeout=PATIENCE
         )
-        notes.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        assert notes.soon(lambda notes: notes.heard == [frozenset({"a"})])
 
 
 def test_who_is_unsubscribed_by_somebody_else_knows(redis_server):
     """A subscription that ended without its own doing is begun again, and everything is taken for changed."""
     with party(redis_server.url) as (one, notes):
         one._subscription.unsubscribe()
-        notes.wait(lambda notes: notes.missed == 2)
+        assert notes.soon(lambda notes: notes.missed == 2)
 
 
 def test_what_could_not_be_told_is_told_without_a_new_connection(redis_server, monkeypatch):
@@ -224,7 +224,7 @@ def test_what_could_not_be_told_is_told_without_a_new_connection(redis_server, m
         one.tell("rows", frozenset({"a"}))
         assert all(tried.acquire(timeout=PATIENCE) for _ in range(3))
         may.set()
-        others.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        assert others.soon(lambda notes: notes.heard == [frozenset({"a"})])
         assert (1, 1) == (own.missed, others.missed)
 
 
@@ -244,7 +244,7 @@ def test_who_only_tells_tells_later_too(redis_server, monkeypatch):
 
         client.publish = away_at_first
         one.tell("rows", frozenset({"a"}))
-        others.wait(lambda notes: notes.heard == [frozenset({"a"})])
+        assert others.soon(lambda notes: notes.heard == [frozenset({"a"})])
         one.close()
 
 
@@ -261,7 +261,7 @@ def test_where_no_thread_can_begin(redis_server, monkeypatch, caplog):
             assert not one.is_heard()
             one.tell("rows", frozenset({"a"}))
         one.tell("rows", frozenset({"b"}))
-        others.wait(lambda notes: notes.heard == [frozenset({"a"}), frozenset({"b"})])
+        assert others.soon(lambda notes: notes.heard == [frozenset({"a"}), frozenset({"b"})])
         one.close()
 
 
