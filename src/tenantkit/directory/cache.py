@@ -123,9 +123,15 @@ class DirectoryCache:
         """How often something was forgotten because it changed."""
         return self._changes
 
-    def recall(self, key: object) -> Any | None:
-        """Return what was found, or None."""
-        now = self._now()
+    def recall(self, key: object, now: float | None = None) -> Any | None:
+        """
+        Return what was found, or None.
+
+        Args:
+            key: what was asked.
+            now: the present moment, in seconds of Unix time; the clock's by default.
+        """
+        now = self.now() if now is None else now
         is_told = self._is_told is not None and self._is_told()
         with self._lock:
             answer = self._answers.get(key)
@@ -140,7 +146,7 @@ class DirectoryCache:
 
     def is_missing(self, key: object) -> bool:
         """Whether it was looked for a moment ago, and not found."""
-        now = self._now()
+        now = self.now()
         with self._lock:
             since = self._missing.get(key)
             return since is not None and since <= now < since + self._lifetimes.missing
@@ -163,7 +169,7 @@ class DirectoryCache:
         lifetime = self._lifetimes.tenant if is_tenant else self._lifetimes.member
         if lifetime == 0:
             return
-        answer = _Answer(found, self._now(), lifetime, str(found.id if is_tenant else found.tenant_id))
+        answer = _Answer(found, self.now(), lifetime, str(found.id if is_tenant else found.tenant_id))
         with self._lock:
             if changes != self._changes:
                 return
@@ -174,7 +180,7 @@ class DirectoryCache:
                 self._drop(next(iter(self._answers), None))
 
     def _remember_missing(self, key: object, changes: int) -> None:
-        now = self._now()
+        now = self.now()
         with self._lock:
             if changes != self._changes or self._lifetimes.missing == 0:
                 return
@@ -216,7 +222,8 @@ class DirectoryCache:
             if not keys:
                 self._of_tenant.pop(answer.tenant, None)
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Return the present moment, in seconds of Unix time."""
         return self._clock.now().timestamp()
 
 
@@ -241,7 +248,7 @@ class CachedLookup:
     ) -> None:
         self._directory, self._cache, self._open = directory, cache, open_session
         self._session: Session | None = None
-        self._changes = cache.changes
+        self._changes, self._now = cache.changes, cache.now()  # for all that one request asks
 
     def by_slug(self, slug: str) -> Tenant | None:
         """Return the tenant of a slug, or None."""
@@ -276,7 +283,7 @@ class CachedLookup:
         Raises:
             NotCached: it is not known, and nobody may be asked.
         """
-        cached: Found | None = self._cache.recall(key)
+        cached: Found | None = self._cache.recall(key, self._now)
         if cached is not None or self._cache.is_missing(key):
             return cached
         found = ask(self._opened())

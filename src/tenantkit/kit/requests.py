@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -144,7 +144,7 @@ class Requests(Scopes):
             tenant=tenant,
             actor=actor,
             roles=roles,
-            request=replace(request.facts, resolved_by=resolution.resolved_by),
+            request=_resolved(request.facts, resolution.resolved_by),
             impersonator=None if actor is not None else Actor(str(found.user_id)),
             dimensions={name: value for name, value in read.items() if value is not None},
             limits=_limits(found),
@@ -288,6 +288,11 @@ class Requests(Scopes):
 
 def _unknown() -> NotAuthenticated:
     return NotAuthenticated("The request does not say who asks. Send `Authorization: Bearer <token>`.")
+
+
+def _resolved(facts: RequestFacts, by: str) -> RequestFacts:
+    # dataclasses.replace takes five times as long, and every request comes by
+    return RequestFacts(facts.request_id, facts.client, facts.user_agent, by)
 
 
 def _limits(found: AccessToken | ApiKey) -> frozenset[str] | None:

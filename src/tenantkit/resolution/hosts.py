@@ -47,6 +47,7 @@ class Host:
                 f"hyphens, without a port, as in Host('{_PLACE}.example.com')."
             )
         self.pattern = pattern.lower()
+        self._labels, self._place = tuple(labels), labels.index(_PLACE)
         self.reserved, self.redirects = frozenset(reserved), redirects
 
     def __repr__(self) -> str:
@@ -62,12 +63,12 @@ class Host:
         name, port = _host_of(request)
         if name is None:
             return None
-        labels, pattern = name.split("."), self.pattern.split(".")
-        if len(labels) != len(pattern):
+        labels, place = name.split("."), self._place
+        if len(labels) != len(self._labels):
             return _OTHER
-        if any(wanted not in (_PLACE, label) for label, wanted in zip(labels, pattern, strict=True)):
-            return _OTHER
-        place = pattern.index(_PLACE)
+        for label, wanted in zip(labels, self._labels, strict=True):
+            if label != wanted and wanted != _PLACE:  # noqa: PLR1714 - every request comes by
+                return _OTHER
         slug = labels[place]
         if slug in self.reserved:
             return Silent("the label is reserved")

@@ -109,7 +109,7 @@ class Evidence:
     @property
     def resolved_by(self) -> str:
         """The sources that decide, in words."""
-        return " and ".join(named.source for named in self.spoken if named.decides)
+        return " and ".join([named.source for named in self.spoken if named.decides])
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -150,7 +150,8 @@ class Resolution:
     @property
     def by_old_slug(self) -> Named | None:
         """What a source said that named the tenant by a slug of before, if the request can be made elsewhere."""
+        slug = self.tenant.slug
         for named in self.evidence.spoken:
-            if named.moved is not None and named.by == "slug" and named.value != self.tenant.slug:
+            if named.moved is not None and named.value != slug and named.by == "slug":
                 return named
         return None

@@ -163,8 +163,15 @@ class Agreement(Resolver):
 
     def speak(self, hearing: Hearing) -> list[Named]:
         """Return what all sources say that speak, if one of them is authenticated, or somebody else vouches."""
-        spoken = [named for part in self.parts for named in hearing.ask(part)]
-        return spoken if hearing.vouched or any(map(_carries, spoken)) else []
+        spoken: list[Named] = []
+        for part in self.parts:
+            spoken += hearing.ask(part)
+        if hearing.vouched:
+            return spoken
+        for named in spoken:
+            if named.authenticated and named.decides:  # what is only compared carries no agreement
+                return spoken
+        return []
 
 
 class Precedence(Resolver):
@@ -216,25 +223,21 @@ def first(*parts: Source | Resolver) -> Precedence:
     return Precedence(parts)
 
 
-def _carries(named: Named) -> bool:
-    """Whether an agreement can rest on what was said."""
-    return named.authenticated and named.decides
-
-
 def _sources_of(part: Source | Resolver) -> tuple[Source, ...]:
     return part.sources if isinstance(part, Resolver) else (part,)
 
 
 def _decided(evidence: Evidence, lookup: TenantLookup) -> Tenant:
     """Return the tenant that all name who decide."""
-    deciding = [named for named in evidence.spoken if named.decides]
     tenants = []
-    for named in deciding:
+    for named in evidence.spoken:
+        if not named.decides:
+            continue
         tenant = _look_up(named, lookup)
         if tenant is None:
             raise UnknownTenant(f"The {named.source} names a tenant that does not exist.")
         tenants.append(tenant)
-    if len({tenant.id for tenant in tenants}) > 1:
+    if len(tenants) > 1 and len({tenant.id for tenant in tenants}) > 1:
         counter("source_disagreements", "Requests whose sources named different tenants").add(1)
         raise SourcesDisagree(
             f"The {evidence.resolved_by} name different tenants. Use the host of the tenant you signed in to."
