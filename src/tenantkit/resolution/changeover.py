@@ -24,7 +24,7 @@ class Changeover(Resolver):
 
     def speak(self, hearing: Hearing) -> list[Named]:
         """Return what the new way says, beside it what the old one says, for comparison; or the old one alone."""
-        old, new = (hearing.ask(part) for part in self.parts)
+        old, new = (speak(hearing) for speak in self._speakers)
         used = "both" if old and new else "new" if new else "old" if old else "neither"
         counter("changeover_requests", "Requests by the way in which they named their tenant").add(
             1, {"by": used}

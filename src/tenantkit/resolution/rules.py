@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tenantkit.core.telemetry import counter
@@ -34,12 +34,10 @@ class Hearing:
         self.request, self.claims, self.vouched = request, claims, vouched
         self.heard: list[tuple[Source, Named | Silent | None]] = []
 
-    def ask(self, part: "Source | Resolver") -> list[Named]:
-        """Return what a source, or what counts of several, says; and note it."""
-        if isinstance(part, Resolver):
-            return part.speak(self)
-        said = part.read(self.request, self.claims)
-        self.heard.append((part, said))
+    def ask(self, source: Source) -> list[Named]:
+        """Return what a source says, and note it."""
+        said = source.read(self.request, self.claims)
+        self.heard.append((source, said))
         return [said] if isinstance(said, Named) else []
 
     def replace(self, old: Named, new: Named) -> None:
@@ -64,6 +62,8 @@ class Resolver(ABC):
                 "Nobody would name a tenant: give at least one source, such as TokenClaim('org')."
             )
         self.parts = tuple(parts)
+        # told apart here and not at each request
+        self._speakers = tuple(part.speak if isinstance(part, Resolver) else _speaker(part) for part in parts)
 
     def __repr__(self) -> str:
         return f"{self._verb}({', '.join(map(repr, self.parts))})"
@@ -164,8 +164,8 @@ class Agreement(Resolver):
     def speak(self, hearing: Hearing) -> list[Named]:
         """Return what all sources say that speak, if one of them is authenticated, or somebody else vouches."""
         spoken: list[Named] = []
-        for part in self.parts:
-            spoken += hearing.ask(part)
+        for speak in self._speakers:
+            spoken += speak(hearing)
         if hearing.vouched:
             return spoken
         for named in spoken:
@@ -185,10 +185,10 @@ class Precedence(Resolver):
 
     def speak(self, hearing: Hearing) -> list[Named]:
         """Return what the first source says that speaks; those behind it are not asked."""
-        for part in self.parts:
+        for part, speak in zip(self.parts, self._speakers, strict=True):
             if hearing.vouched and isinstance(part, Default):
                 continue  # it stands in for whom nobody named
-            if spoken := hearing.ask(part):
+            if spoken := speak(hearing):
                 return spoken
         return []
 
@@ -221,6 +221,10 @@ def first(*parts: Source | Resolver) -> Precedence:
     .. versionadded:: 0.1
     """
     return Precedence(parts)
+
+
+def _speaker(source: Source) -> Callable[[Hearing], list[Named]]:
+    return lambda hearing: hearing.ask(source)
 
 
 def _sources_of(part: Source | Resolver) -> tuple[Source, ...]:
