@@ -58,7 +58,7 @@ class Tenancy(Guards[Any]):
         is_known(self._kit)
 
     def _requires(self, permission: str) -> Any:
-        return _guard(lambda _connection: self._kit.roles.require(current(), permission))
+        return _guard(lambda _connection: self._kit.access.require(permission))
 
     def _consumes(self, meter: str, units: int) -> Any:
         return _guard_in_thread(self._kit.quotas.consume, lambda _connection: (meter, units))

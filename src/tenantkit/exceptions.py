@@ -32,6 +32,7 @@ __all__ = [
     "RefreshTokenReplayed",
     "RegionRefused",
     "ResolutionError",
+    "RoleRequired",
     "RowNotFound",
     "ScopeChanged",
     "ScopeNotLeft",
@@ -628,6 +629,8 @@ class PermissionDenied(TenantKitError, PermissionError):
 
     Attributes:
         permission: the permission that is missing, for example ``flights:cancel``.
+        roles: the roles that the actor holds.
+        granted_by: roles that grant it.
 
     .. versionadded:: 0.1
     """
@@ -637,9 +640,38 @@ class PermissionDenied(TenantKitError, PermissionError):
     title = "A permission is missing"
     public = True
 
-    def __init__(self, message: str, *, permission: str) -> None:
-        super().__init__(message, permission=permission)
-        self.permission = permission
+    def __init__(
+        self,
+        message: str,
+        *,
+        permission: str,
+        roles: list[str] | None = None,
+        granted_by: list[str] | None = None,
+    ) -> None:
+        told = {"roles": roles, "granted_by": granted_by}
+        super().__init__(message, permission=permission, **{key: one for key, one in told.items() if one})
+        self.permission, self.roles, self.granted_by = permission, roles or [], granted_by or []
+
+
+class RoleRequired(TenantKitError, PermissionError):
+    """
+    The actor holds none of the roles that may do this.
+
+    Attributes:
+        required: roles of which one is enough.
+        roles: the roles that the actor holds.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "role-required"
+    status = 403
+    title = "A role is missing"
+    public = True
+
+    def __init__(self, message: str, *, required: list[str], roles: list[str]) -> None:
+        super().__init__(message, required=required, roles=roles)
+        self.required, self.roles = required, roles
 
 
 class NotTheOwner(TenantKitError, PermissionError):

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from tenantkit.resolution.model import Named, RequestView, Silent
     from tenantkit.tokens.keys import TokenKey
 
-__all__ = ["Clock", "DirectoryLookup", "MembershipLookup", "Source", "TenantLookup", "TokenKeys"]
+__all__ = [
+    "Clock",
+    "DirectoryLookup",
+    "FeatureLookup",
+    "MembershipLookup",
+    "Source",
+    "TenantLookup",
+    "TokenKeys",
+]
 
 
 @runtime_checkable
@@ -54,6 +62,14 @@ class DirectoryLookup(TenantLookup, MembershipLookup, Protocol):
     Each question costs one statement, writes nothing, and may wait. ``tenantkit.testing.contracts.LookupContract``
     holds an implementation to it.
     """
+
+
+class FeatureLookup(Protocol):
+    """Promises to say which features a tenant's plan has, by what is known at once, and never to wait."""
+
+    def has_feature(self, tenant: Tenant, feature: str) -> bool:
+        """Whether a tenant has a feature; one that nobody has heard of it has not."""
+        ...
 
 
 class Source(Protocol):

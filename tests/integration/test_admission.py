@@ -130,9 +130,11 @@ def test_permissions_beside_the_roles(kit):
         session.commit()
     scope = come(kit, tenant, user="reader")
     assert ({"documents:write"}, {"reader"}) == (scope.permissions, scope.roles)
-    kit.roles.require(scope, "documents:write")
-    assert not kit.roles.allows(replace(scope, permissions=frozenset()), "documents:write")
-    assert not kit.roles.allows(replace(scope, limits=frozenset({"documents:read"})), "documents:write")
+    kit.access.authorizer.require(scope, "documents:write")
+    assert not kit.access.authorizer.check(replace(scope, permissions=frozenset()), "documents:write")
+    assert not kit.access.authorizer.check(
+        replace(scope, limits=frozenset({"documents:read"})), "documents:write"
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,10 +173,10 @@ def test_a_token_for_some_permissions(kit, perm, granted):
     """What it is good for bounds what the roles grant; it grants nothing by itself."""
     tenant = sign_up(kit, "acme")
     scope = come(kit, tenant, perm=perm)
-    assert granted == {name for name in kit.roles.permissions if kit.roles.allows(scope, name)}
+    assert granted == {name for name in kit.roles.permissions if kit.access.authorizer.check(scope, name)}
     reader = come(kit, tenant, user="reader", perm=["documents:write"])
     with pytest.raises(PermissionDenied):
-        kit.roles.require(reader, "documents:write")
+        kit.access.authorizer.require(reader, "documents:write")
 
 
 @pytest.mark.parametrize("perm", ["documents:read", [1], [None], {"documents:read": 1}, 1, True], ids=repr)

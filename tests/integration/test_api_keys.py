@@ -98,11 +98,11 @@ def test_a_key_can_be_good_for_less(kit, acme):
     """Its permissions are those that it names and that its roles grant, both."""
     made = make_key(kit, acme, permissions=["documents:read"])
     scope = identify(kit, made.text)
-    assert kit.roles.allows(scope, "documents:read")
+    assert kit.access.authorizer.check(scope, "documents:read")
     with pytest.raises(PermissionDenied, match="these credentials are not good for"):
-        kit.roles.require(scope, "documents:write")
+        kit.access.authorizer.require(scope, "documents:write")
     more = identify(kit, make_key(kit, acme, roles=["reader"], permissions=["documents:write"]).text)
-    assert not any(kit.roles.allows(more, name) for name in kit.roles.permissions)
+    assert not any(kit.access.authorizer.check(more, name) for name in kit.roles.permissions)
 
 
 def test_a_key_opens_no_other_door(kit, acme):

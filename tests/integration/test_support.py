@@ -78,9 +78,9 @@ def test_the_support_enters(kit, acme, scope):
     )
     assert [("cid", "ticket 7", "r1")] == entries(kit, acme)
     with enter(found):
-        kit.roles.require(found, "documents:read")
+        kit.access.authorizer.require(found, "documents:read")
         with pytest.raises(PermissionDenied):
-            kit.roles.require(found, "documents:write")
+            kit.access.authorizer.require(found, "documents:write")
 
 
 def test_each_request_is_an_event(kit, acme):
@@ -156,7 +156,7 @@ def test_limits_hold_for_the_support(kit, acme):
     """A token that is good for some permissions is good for no more in its hands."""
     found = kit.identify(coming(of_support(kit, perm=[])))
     with pytest.raises(PermissionDenied):
-        kit.roles.require(found, "documents:read")
+        kit.access.authorizer.require(found, "documents:read")
 
 
 def test_a_provider_of_one_tenant_has_no_support(database):

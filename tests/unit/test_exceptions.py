@@ -15,6 +15,7 @@ DATA = {
     "InvalidValue": {"field": "slug"},
     "LockedOut": {"retry_after": 30},
     "RegionRefused": {"region": "eu"},
+    "RoleRequired": {"required": ["owner"], "roles": ["reader"]},
     "TenantMoved": {"location": "//new.example.com/"},
     "QuotaExceeded": {
         "meter": "releases",
@@ -58,6 +59,7 @@ STATUS = {
     "NotTheOwner": 403,
     "PermissionDenied": 403,
     "QuotaExceeded": 402,
+    "RoleRequired": 403,
     "RefreshTokenReplayed": 401,
     "ResolutionError": 400,
     "RowNotFound": 404,
@@ -104,6 +106,7 @@ BUILTIN = {
     "NotAMember": PermissionError,
     "NotAuthenticated": PermissionError,
     "PermissionDenied": PermissionError,
+    "RoleRequired": PermissionError,
     "RefreshTokenReplayed": PermissionError,
     "ResolutionError": LookupError,
     "RowNotFound": LookupError,

@@ -14,6 +14,7 @@ FACTS = {
     "LockedOut": {"retry_after": 30},
     "PermissionDenied": {"permission": "a:b"},
     "RegionRefused": {"region": "eu"},
+    "RoleRequired": {"required": ["owner"], "roles": ["reader"]},
     "TenantMoved": {"location": "//new.example.com/"},
     "QuotaExceeded": {"meter": "documents", "usage": 3, "limit": 3, "plan": "trial", "upgrade_url": None},
 }
@@ -63,6 +64,7 @@ def test_who_is_told_more():
         "SecondFactorRequired",
         "ReasonRequired",
         "RegionRefused",
+        "RoleRequired",
         "SourceMalformed",
         "SourceRetired",
         "SupportRequired",

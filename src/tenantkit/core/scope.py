@@ -40,8 +40,9 @@ class Scope:
     Where somebody from outside works in the actor's place, or in nobody's, that is the impersonator. Where the actor's
     credentials are good for less than the roles grant, the limits are the permissions that they are good for.
 
-    Dimensions are what further row rules ask for: ``{"workspace": 7}``; their values are hashable. A scope also holds
-    what was opened in it (the kit's sessions), by the object that opened it.
+    Dimensions are what further row rules ask for: ``{"workspace": 7}``; their values are hashable. Rules are what
+    counts for the actor beside the application's matrix: :class:`~tenantkit.rbac.MemberRules`. A scope also holds what
+    was opened in it (the kit's sessions), by the object that opened it.
 
     .. versionadded:: 0.1
     """
@@ -53,6 +54,7 @@ class Scope:
     impersonator: Actor | None = None
     limits: frozenset[str] | None = None
     permissions: frozenset[str] = frozenset()
+    rules: Any = None
     dimensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import RequestFacts, Scope, current
+from tenantkit.directory import Membership
 from tenantkit.directory.rules import check_known
 from tenantkit.exceptions import InvalidValue, LinkInvalid, PermissionDenied
 from tenantkit.kit.admission import admit_from
@@ -126,21 +128,19 @@ class KitApiKeys:
             matrix.check_declared(permission)
         # the scope of a script has none of these, and may what it likes
         is_request = bool(scope.roles) or scope.limits is not None or scope.request.resolved_by is not None
-        given = matrix.granted(held)
+        given = replace(scope, roles=held, permissions=frozenset(), limits=limits, rules=None)
         if user_id is not None:
-            given |= self._granted_to(session, scope, user_id, is_request=is_request)
-        for permission in sorted(given if limits is None else given & limits):
-            if is_request and not matrix.allows(scope, permission):
-                raise PermissionDenied(
-                    f"The key would have the permission {permission!r}, which you do not have.",
-                    permission=permission,
-                )
+            member = self._member(session, scope, user_id, is_request=is_request)
+            given = replace(given, roles=held | member.roles, permissions=member.permissions)
+        lacked = self._kit.access.authorizer.lacked(scope, given) if is_request else None
+        if lacked is not None:
+            raise PermissionDenied(
+                f"The key would have the permission {lacked!r}, which you do not have.", permission=lacked
+            )
         return held, limits
 
-    def _granted_to(
-        self, session: Session, scope: Scope, user_id: str, *, is_request: bool
-    ) -> frozenset[str]:
-        """Return the permissions of the member in whose name a key is to work."""
+    def _member(self, session: Session, scope: Scope, user_id: str, *, is_request: bool) -> Membership:
+        """Return the member in whose name a key is to work."""
         if is_request and (scope.actor is None or scope.actor.kind != "user" or scope.actor.id != user_id):
             raise InvalidValue(
                 "In a request a key works in nobody's name but your own: roles change, and with them what it may.",
@@ -149,7 +149,7 @@ class KitApiKeys:
         member = self._kit.organizations(session).membership(scope.tenant, user_id)
         if member is None:
             raise InvalidValue(f"{user_id[:80]!r} is not an active member here.", field="user_id")
-        return self._kit.roles.granted(member.roles) | member.permissions
+        return member
 
 
 def _told(key: ApiKey) -> dict[str, object]:

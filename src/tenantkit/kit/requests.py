@@ -24,6 +24,7 @@ from tenantkit.exceptions import (
 )
 from tenantkit.kit.admission import admit
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
+from tenantkit.kit.facades import KitAccess
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
 from tenantkit.kit.trust import Trust, recognized
@@ -65,6 +66,7 @@ class Requests(Scopes):
 
     resolve: Resolver
     roles: Matrix
+    access: KitAccess
     trust: Trust
     tokens: AccessTokens
     logins: KitLogins
@@ -226,11 +228,11 @@ class Requests(Scopes):
 
     def require_owner(self, ownership: Ownership, key: str) -> None:
         """Refuse unless a row is the actor's, on the session of the current scope; see :meth:`Ownership.find`."""
-        ownership.find(self.session(), current(), self.roles, key)
+        ownership.find(self.session(), current(), self.access.authorizer, key)
 
     async def arequire_owner(self, ownership: Ownership, key: str) -> None:
         """Refuse unless a row is the actor's, on the async session; see :meth:`Ownership.find`."""
-        await self.async_session().run_sync(ownership.find, current(), self.roles, key)
+        await self.async_session().run_sync(ownership.find, current(), self.access.authorizer, key)
 
     def _credentials(
         self, request: RequestCredentials, lookup: CachedLookup, *, wait: bool = True

@@ -37,16 +37,16 @@ from tenantkit.isolation import (
 )
 from tenantkit.kit.announcements import Announcements
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
-from tenantkit.kit.facades import KitAudit, KitQuotas
+from tenantkit.kit.facades import KitAccess, KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.once import once
 from tenantkit.kit.requests import Requests
 from tenantkit.kit.scopes import ACTOR
 from tenantkit.kit.trust import Trust, keys_of
-from tenantkit.protocols import Clock, DirectoryLookup
+from tenantkit.protocols import Clock, DirectoryLookup, FeatureLookup
 from tenantkit.quotas import Plans, Quotas, QuotaTables
-from tenantkit.rbac import Matrix
+from tenantkit.rbac import Authorizer, Matrix, Permission, Role
 from tenantkit.resolution import Claim, Resolver
 from tenantkit.sql.endings import at_transaction_end
 from tenantkit.sql.sqlite import prepare_sqlite
@@ -95,6 +95,7 @@ class TenantKit(Requests):
         organizations: gives the application's own directory of tenants and members on an unscoped session, where the
             kit's is not the one: a class that implements :class:`~tenantkit.protocols.DirectoryLookup` and is made with
             a session.
+        features: says which features a tenant has, where a permission asks for one.
         checks: what else has to answer before the application is ready, by name: callables that raise where it does
             not.
         engine_options: for ``sqlalchemy.create_engine``, and for the functions, elements and rules of
@@ -116,12 +117,14 @@ class TenantKit(Requests):
         tenant_settings: type[BaseModel] | None = None,
         trust: Trust | None = None,
         organizations: Callable[[Session], DirectoryLookup] | None = None,
+        features: FeatureLookup | None = None,
         checks: Mapping[str, Callable[[], object]] | None = None,
         engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
         self.resolve = resolve
         self.roles = roles if roles is not None else Matrix({}, {})
+        self.access = KitAccess(Authorizer(self.roles, clock, features=features))
         self.plans = plans if plans is not None else Plans()
         self.clock = clock or SystemClock()
         self.metadata = MetaData()
@@ -143,8 +146,8 @@ class TenantKit(Requests):
         self.directory = Directory(
             DirectoryTables.define(self.metadata, tenant_id),
             self.clock,
-            roles=self.roles.roles,
-            permissions=self.roles.permissions,
+            roles=_of_tenants(self.roles.roles),
+            permissions=_of_tenants(self.roles.permissions),
             plans=self.plans.names,
             owner_role=settings.owner_role,
             reserved_slugs=settings.reserved_slugs,
@@ -352,6 +355,11 @@ class TenantKit(Requests):
         if "async_engine" in self.__dict__:
             await self.async_engine.dispose()
         self.dispose()
+
+
+def _of_tenants(declared: Mapping[str, Role] | Mapping[str, Permission]) -> list[str]:
+    """Return the names of what a member of a tenant can be given."""
+    return [name for name, one in declared.items() if one.side == "tenant"]
 
 
 def _check_url(text: str, *, policies: bool) -> None:

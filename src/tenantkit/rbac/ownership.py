@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapper, Session
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError, NotTheOwner, RowNotFound
-from tenantkit.rbac.matrix import Matrix
+from tenantkit.rbac.authorizer import Authorizer
 from tenantkit.sql.spelling import read_key
 
 __all__ = ["Ownership", "check_owner"]
@@ -63,7 +63,7 @@ class Ownership:
                 "one. Compare the owner in the handler, with check_owner()."
             )
 
-    def find(self, session: Session, scope: Scope, matrix: Matrix, key: str) -> Any:
+    def find(self, session: Session, scope: Scope, authorizer: Authorizer, key: str) -> Any:
         """
         Return the row that a text names, if it is the actor's. Costs one statement.
 
@@ -77,7 +77,7 @@ class Ownership:
         row = None if identity is None else session.get(self.model, identity)
         if row is None:
             raise RowNotFound(f"There is no {self.model.__name__} {key[:80]!r}.")
-        if self.unless is None or not matrix.allows(scope, self.unless):
+        if self.unless is None or not authorizer.check(scope, self.unless):
             check_owner(scope, getattr(row, self.by), self.model.__name__)
         return row
 

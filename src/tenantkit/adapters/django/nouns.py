@@ -62,7 +62,7 @@ class Tenancy(Guards[Guard]):
         is_known(self.kit)
 
     def _requires(self, permission: str) -> Guard:
-        return Guard(lambda _request, _named: self.kit.roles.require(current(), permission))
+        return Guard(lambda _request, _named: self.kit.access.require(permission))
 
     def _consumes(self, meter: str, units: int) -> Guard:
         return Guard(lambda _request, _named: self.kit.quotas.consume(meter, units))
@@ -117,7 +117,7 @@ def _finder(model: Any, by: str, unless: str | None) -> Any:
             row = None
         if row is None:
             raise RowNotFound(f"There is no {name} {key[:80]!r}.")
-        if unless is None or not kit.roles.allows(current(), unless):
+        if unless is None or not kit.access.check(unless):
             check_owner(current(), row[0], name)
 
     return find

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from tenantkit.adapters.django.nouns import tenancy
 from tenantkit.adapters.django.responses import problem_response
 from tenantkit.core.actor import Actor
-from tenantkit.core.scope import current
 from tenantkit.exceptions import ConfigurationError, DependencyMissing, TenantKitError
 
 if find_spec("rest_framework") is None:
@@ -84,7 +83,7 @@ class RolesPermission(BasePermission):
                 f"{type(view).__name__} does not say which permission {action!r} needs. Set required_permission."
             )
         tenancy.kit.roles.check_declared(permission)
-        tenancy.kit.roles.require(current(), permission)
+        tenancy.kit.access.require(permission)
         return True
 
 

@@ -13,7 +13,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.isolation import ScopedSession, UnscopedSession
 from tenantkit.kit import TenantKit
-from tenantkit.rbac import Matrix, Ownership
+from tenantkit.rbac import Ownership
 
 __all__ = [
     "ActorDep",
@@ -77,12 +77,12 @@ class Requires(Check):
 
     status = 403
 
-    def __init__(self, roles: Matrix, permission: str) -> None:
-        self.roles, self.permission = roles, permission
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
 
-    async def __call__(self) -> None:
-        """Refuse unless the actor's roles grant it."""
-        self.roles.require(current(), self.permission)
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Refuse unless the actor has it."""
+        _kit(request).access.require(self.permission)
 
 
 class RequiresWorkspace(Check):

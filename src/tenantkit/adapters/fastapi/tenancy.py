@@ -68,7 +68,7 @@ class Tenancy(Guards[Any]):
         is_known(self._kit)
 
     def _requires(self, permission: str) -> Any:
-        return Depends(dependencies.Requires(self._kit.roles, permission))
+        return Depends(dependencies.Requires(permission))
 
     def _consumes(self, meter: str, units: int) -> Any:
         kind = dependencies.ConsumesInThread if self._is_sync else dependencies.ConsumesInLoop

@@ -120,7 +120,7 @@ class Tenancy(Guards[Guard]):
         self._asked.append(is_known)
 
     def _requires(self, permission: str) -> Guard:
-        return Guard(lambda: _kit().roles.require(current(), permission))
+        return Guard(lambda: _kit().access.require(permission))
 
     def _consumes(self, meter: str, units: int) -> Guard:
         return Guard(lambda: _kit().quotas.consume(meter, units))

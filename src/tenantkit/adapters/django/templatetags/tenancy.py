@@ -17,7 +17,7 @@ def allowed(permission: str) -> bool:
     """Whether the actor of the scope may do something; outside of any scope nobody may."""
     tenancy.kit.roles.check_declared(permission)
     scope = current_or_none()
-    return scope is not None and tenancy.kit.roles.allows(scope, permission)
+    return scope is not None and tenancy.kit.access.check(permission)
 
 
 @register.simple_tag

@@ -1,0 +1,165 @@
+"""What somebody may do: all rules that count for them, compiled, so that a question is a look into a set."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, false, not_, or_, true
+
+from tenantkit.core.scope import Scope
+from tenantkit.rbac.condition import Asker
+from tenantkit.rbac.matrix import Matrix
+from tenantkit.rbac.model import Basis, MemberRules, Rule
+from tenantkit.rbac.resources import identity_clause, identity_of
+
+__all__ = ["WORKSPACE", "Access", "Contested", "compile_access", "included_roles"]
+
+WORKSPACE: Final = "workspace"  # the dimension that rules can be limited to
+_NOBODYS: Final = MemberRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """
+    The rules about one permission, where the answer depends on the resource.
+
+    Args:
+        allows: those that allow it.
+        denies: those that deny it; they win.
+    """
+
+    allows: tuple[Basis, ...]
+    denies: tuple[Basis, ...] = ()
+
+    def allowing(self, asker: Asker, resource: Any) -> tuple[Basis, ...]:
+        """Return the rules that allow it on a resource; without one, on every resource."""
+        return tuple(one for one in self.allows if _holds(one.rule, asker, resource) is True)
+
+    def denying(self, asker: Asker, resource: Any) -> tuple[Basis, ...]:
+        """Return the rules that deny it on a resource, as far as is known; without one, on any resource."""
+        return tuple(one for one in self.denies if _holds(one.rule, asker, resource) is not False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be allowed on some resource."""
+        return bool(self.allows) and all(one.rule.is_partial for one in self.denies)
+
+    def clause(self, asker: Asker, model: Any) -> ColumnElement[bool]:
+        """Return what is true of the rows of a mapped class on which it is allowed."""
+        allowed = or_(false(), *(_clause(one.rule, asker, model) for one in self.allows))
+        denied = [_clause(one.rule, asker, model) for one in self.denies]
+        return and_(allowed, not_(or_(*denied))) if denied else allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """
+    What somebody may do.
+
+    Args:
+        allowed: permissions that are allowed on every resource, without another question.
+        open: permissions that can be allowed on some resource.
+        contested: the rules about each permission about which there are any.
+        until: the moment from which on this is another, if time changes it.
+    """
+
+    allowed: frozenset[str]
+    open: frozenset[str]
+    contested: Mapping[str, Contested]
+    until: datetime | None
+
+
+def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Collection[str] = ()) -> Access:
+    """
+    Return what the actor of a scope may do, by the rules that count now and where the scope is.
+
+    Args:
+        matrix: the permissions and roles.
+        scope: whose actor.
+        now: the present moment.
+        featured: permissions that are asked about further each time.
+    """
+    place = scope.dimensions.get(WORKSPACE)
+    workspace, moments = None if place is None else str(place), set[datetime]()
+    found: dict[str, list[Basis]] = {}
+    for permission, basis in _bases(matrix, scope):
+        rule = basis.rule
+        moments.update(one for one in (rule.since, rule.until) if one is not None and one > now)
+        if rule.workspace in (None, workspace) and _is_now(rule, now):
+            found.setdefault(permission, []).append(basis)
+    contested = {
+        permission: Contested(
+            tuple(one for one in bases if one.rule.effect == "allow"),
+            tuple(one for one in bases if one.rule.effect == "deny"),
+        )
+        for permission, bases in found.items()
+    }
+    allowed = {
+        permission
+        for permission, rules in contested.items()
+        if permission not in featured
+        and (scope.limits is None or permission in scope.limits)
+        and not rules.denies
+        and any(not one.rule.is_partial for one in rules.allows)
+    }
+    can_be = frozenset(permission for permission, rules in contested.items() if rules.is_open)
+    return Access(frozenset(allowed), can_be, contested, min(moments, default=None))
+
+
+def included_roles(matrix: Matrix, scope: Scope) -> frozenset[str]:
+    """Return the roles that the actor of a scope holds, and all that these include."""
+    further: MemberRules = scope.rules or _NOBODYS
+    return frozenset().union(*(matrix.included(one, further.roles) for one in _held(matrix, scope)))
+
+
+def _held(matrix: Matrix, scope: Scope) -> list[str]:
+    """Return the roles of a scope that count: those of the host's side only for who comes from there."""
+    is_hosts = scope.impersonator is not None
+    return sorted(
+        one
+        for one in scope.roles
+        if is_hosts or one not in matrix.roles or matrix.roles[one].side == "tenant"
+    )
+
+
+def _bases(matrix: Matrix, scope: Scope) -> Iterator[tuple[str, Basis]]:
+    """Yield each rule that may count for the actor of a scope, with the permission."""
+    further: MemberRules = scope.rules or _NOBODYS
+    for held in _held(matrix, scope):
+        for permission, rules in matrix.written(held, further.roles).items():
+            for rule, written_in in rules:
+                yield permission, Basis(rule, written_in, held)
+    for permission in sorted(scope.permissions):
+        yield from ((one, Basis(Rule(permission))) for one in matrix.permissions_of(permission))
+    for grant in further.grants:
+        for permission in matrix.permissions_of(grant.rule.permission):
+            yield permission, Basis(grant.rule, grant=grant.id)
+
+
+def _is_now(rule: Rule, now: datetime) -> bool:
+    return (rule.since is None or rule.since <= now) and (rule.until is None or now < rule.until)
+
+
+def _holds(rule: Rule, asker: Asker, resource: Any) -> bool | None:
+    """Whether a rule is about a resource; None where that cannot be said, as where there is no resource."""
+    if not rule.is_partial:
+        return True
+    if resource is None:
+        return None
+    if rule.resource is not None:
+        identity = identity_of(resource)
+        if identity is None:
+            return None
+        if identity != rule.resource:
+            return False
+    return True if rule.when is None else rule.when.holds(asker, resource)
+
+
+def _clause(rule: Rule, asker: Asker, model: Any) -> ColumnElement[bool]:
+    clauses: list[ColumnElement[bool]] = []
+    if rule.resource is not None:
+        clauses.append(identity_clause(model, rule.resource))
+    if rule.when is not None:
+        clauses.append(rule.when.clause(asker, model))
+    return and_(true(), *clauses)

@@ -1,0 +1,340 @@
+"""The questions that can be asked of a matrix: may they, why, on which, and what else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from threading import Lock
+from typing import Any, Final, Literal, TypeVar
+
+from sqlalchemy import ColumnElement, Select, false
+
+from tenantkit.core.clock import SystemClock
+from tenantkit.core.scope import Scope
+from tenantkit.exceptions import ConfigurationError, PermissionDenied, RoleRequired
+from tenantkit.protocols import Clock, FeatureLookup
+from tenantkit.rbac.access import WORKSPACE, Access, Contested, compile_access, included_roles
+from tenantkit.rbac.condition import Asker
+from tenantkit.rbac.matrix import Matrix
+from tenantkit.rbac.model import Basis, Decision, Reason, Rule
+
+__all__ = ["Authorizer", "Mode"]
+
+Mode = Literal["all", "until_denied", "until_allowed"]
+Selected = TypeVar("Selected", bound=Select[Any])
+_SIZE: Final = 20_000
+_NOTHING: Final = Contested(())
+_LAST: Final[Mapping[Mode, bool | None]] = {"all": None, "until_denied": False, "until_allowed": True}
+
+
+class Authorizer:
+    """
+    Answers what the actor of a scope may do.
+
+    No answer asks a database; only a condition that follows a relationship may load it. What a scope comes to is
+    compiled once and remembered, so that the next question is a look into a set. Threads may share one.
+
+    Args:
+        matrix: the permissions and roles.
+        clock: tells the time.
+        features: says which features a tenant's plan has; needed where a permission asks for one.
+        size: how many compiled scopes are remembered at the most, of roles, rules and workspace each.
+
+    Raises:
+        ConfigurationError: a permission asks for a feature, and nobody says which there are.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        clock: Clock | None = None,
+        *,
+        features: FeatureLookup | None = None,
+        size: int = _SIZE,
+    ) -> None:
+        self.matrix = matrix
+        self._clock, self._features, self._size = clock or SystemClock(), features, size
+        self._compiled: dict[object, Access] = {}
+        self._lock = Lock()
+        self._featured = frozenset(one.name for one in matrix.permissions.values() if one.feature is not None)
+        if self._featured and features is None:
+            raise ConfigurationError(
+                f"The permission {min(self._featured)!r} asks for a feature of the tenant's plan, and nobody says "
+                "which there are. Give `features`."
+            )
+
+    def check(self, scope: Scope, permission: str, resource: object = None) -> bool:
+        """
+        Whether the actor may do something to a resource; without one, to every resource.
+
+        A rule that holds for some resources alone does not allow without one, and one that denies on some does deny:
+        what goes further has to ask again, or to use :meth:`filter`. See :meth:`check_some`.
+
+        Args:
+            scope: whose actor.
+            permission: what.
+            resource: a mapped object, a mapping, a :class:`Resource`, or ``<table>:<key>``.
+
+        Raises:
+            ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
+        """
+        access = self.access(scope)
+        if permission in access.allowed:
+            return True
+        if permission in access.open:
+            return self._decide(scope, access, permission, resource)[0] == "allowed"
+        self.matrix.check_declared(permission)
+        return False
+
+    def check_some(self, scope: Scope, permission: str) -> bool:
+        """
+        Whether there can be a resource on which the actor may do something.
+
+        For what lists or opens: where it is false, :meth:`filter` gives no row. Which ones, only a further check says.
+
+        Raises:
+            ConfigurationError: the permission is not declared.
+        """
+        if permission in self.access(scope).open:
+            return self._hindrance(scope, permission) is None
+        self.matrix.check_declared(permission)
+        return False
+
+    def require(self, scope: Scope, permission: str, resource: object = None, *, some: bool = False) -> None:
+        """
+        Refuse unless :meth:`check` is true, or :meth:`check_some`.
+
+        Args:
+            scope: whose actor.
+            permission: what.
+            resource: on what; on every resource by default.
+            some: whether it is enough that there can be a resource on which they may.
+
+        Raises:
+            PermissionDenied: they may not; the error names the permission, the roles held, and those that grant it.
+            ConfigurationError: the permission is not declared.
+        """
+        if self.check_some(scope, permission) if some else self.check(scope, permission, resource):
+            return
+        told = self.explain(scope, permission, resource)
+        raise PermissionDenied(
+            f"This needs the permission {permission!r}. {told.words}",
+            permission=permission,
+            roles=sorted(scope.roles),
+            granted_by=self.granting(permission),
+        )
+
+    def require_any(self, scope: Scope, permissions: Sequence[str], resource: object = None) -> None:
+        """
+        Refuse unless one of several permissions is allowed.
+
+        Raises:
+            PermissionDenied: none is; the error names the first.
+            ConfigurationError: one is not declared.
+        """
+        for permission in permissions:
+            self.matrix.check_declared(permission)
+        if not any(self.check(scope, permission, resource) for permission in permissions):
+            self.require(scope, permissions[0], resource)
+
+    def require_role(self, scope: Scope, *roles: str) -> None:
+        """
+        Refuse unless the actor holds one of several roles, or a role that includes one.
+
+        A permission says more: ask for a role only where it is the role that is meant.
+
+        Raises:
+            RoleRequired: they hold none of them; the error names these and those that they hold.
+        """
+        if not included_roles(self.matrix, scope) & set(roles):
+            raise RoleRequired(
+                f"This is for {' or '.join(roles)}, and you are {', '.join(sorted(scope.roles)) or 'without a role'} "
+                "here. Ask an owner of the tenant.",
+                required=sorted(roles),
+                roles=sorted(scope.roles),
+            )
+
+    def explain(self, scope: Scope, permission: str, resource: object = None) -> Decision:
+        """
+        Return the answer of :meth:`check`, with what it rests on.
+
+        Raises:
+            ConfigurationError: the permission is not declared.
+        """
+        self.matrix.check_declared(permission)
+        reason, bases = self._decide(scope, self.access(scope), permission, resource)
+        words = self._words(scope, permission, reason, bases)
+        return Decision(reason == "allowed", permission, reason, bases, words)
+
+    def check_many(
+        self,
+        scope: Scope,
+        questions: Iterable[tuple[str, object]],
+        mode: Mode = "all",
+    ) -> list[bool]:
+        """
+        Return the answers to several questions, in their order.
+
+        Args:
+            scope: whose actor.
+            questions: permissions with resources; None for every resource.
+            mode: ``"all"`` answers all; ``"until_denied"`` and ``"until_allowed"`` end with the first such answer.
+
+        Raises:
+            ConfigurationError: a permission is not declared.
+        """
+        if mode not in _LAST:
+            raise ConfigurationError(
+                f"Several questions are asked {' or '.join(map(repr, _LAST))}, not {mode!r}."
+            )
+        answers: list[bool] = []
+        for permission, resource in questions:
+            answers.append(self.check(scope, permission, resource))
+            if answers[-1] is _LAST[mode]:
+                break
+        return answers
+
+    def allowed_actions(self, scope: Scope, resource: object = None) -> frozenset[str]:
+        """Return all permissions that the actor has on a resource; without one, on every resource."""
+        access = self.access(scope)
+        if resource is None and not self._featured:
+            return access.allowed
+        return access.allowed | {
+            permission
+            for permission in access.open - access.allowed
+            if self._decide(scope, access, permission, resource)[0] == "allowed"
+        }
+
+    def filter(self, scope: Scope, statement: Selected, permission: str, *, model: Any = None) -> Selected:
+        """
+        Return a select of only those rows on which the actor has a permission. Costs no statement more.
+
+        Args:
+            scope: whose actor.
+            statement: the select.
+            permission: what they want to do.
+            model: the mapped class, or the alias of one, whose rows are meant, where the statement selects several.
+
+        Raises:
+            ConfigurationError: the permission is not declared, a rule names a column that the class does not have, or
+                it cannot be told whose rows are meant.
+        """
+        if permission in self.access(scope).allowed:
+            return statement
+        return statement.where(
+            self.clause(scope, permission, _model_of(statement) if model is None else model)
+        )
+
+    def clause(self, scope: Scope, permission: str, model: Any) -> ColumnElement[bool]:
+        """
+        Return what is true of the rows of a mapped class on which the actor has a permission.
+
+        Raises:
+            ConfigurationError: the permission is not declared, or a rule names a column that the class does not have.
+        """
+        self.matrix.check_declared(permission)
+        rules = self.access(scope).contested.get(permission, _NOTHING)
+        return false() if self._hindrance(scope, permission) else rules.clause(self._asker(scope), model)
+
+    def lacked(self, scope: Scope, other: Scope) -> str | None:
+        """
+        Return a permission that another scope has, and this one has not as far; None where there is none.
+
+        Nobody gives away what they do not have: of what holds on some resources alone, the giver needs the same rules,
+        or the permission on every resource.
+        """
+        ours, theirs = self.access(scope), self.access(other)
+        for permission in sorted(theirs.open - ours.allowed):
+            if self._hindrance(other, permission) == "credentials":
+                continue
+            has, would = ours.contested.get(permission, _NOTHING), theirs.contested[permission]
+            is_as_far = _rules(would.allows) <= _rules(has.allows) and _rules(has.denies) <= _rules(
+                would.denies
+            )
+            if not is_as_far or self._hindrance(scope, permission) == "credentials":
+                return permission
+        return None
+
+    def granting(self, permission: str) -> list[str]:
+        """Return the roles of the matrix that grant a permission on whatever resource."""
+        return sorted(role for role in self.matrix.roles if permission in self.matrix.granted([role]))
+
+    def access(self, scope: Scope) -> Access:
+        """Return what the actor of a scope may do, compiled."""
+        key = (
+            scope.roles,
+            scope.permissions,
+            scope.rules,
+            scope.dimensions.get(WORKSPACE),
+            scope.limits,
+            scope.impersonator is None,
+        )
+        access = self._compiled.get(key)
+        if access is None or (access.until is not None and access.until <= self._clock.now()):
+            access = compile_access(self.matrix, scope, self._clock.now(), featured=self._featured)
+            with self._lock:
+                self._compiled[key] = access
+                while len(self._compiled) > self._size:
+                    del self._compiled[next(iter(self._compiled))]
+        return access
+
+    def _decide(
+        self, scope: Scope, access: Access, permission: str, resource: object
+    ) -> tuple[Reason, tuple[Basis, ...]]:
+        rules, asker = access.contested.get(permission, _NOTHING), self._asker(scope)
+        allowing = rules.allowing(asker, resource)
+        if not allowing:
+            return "not granted", ()
+        if (hindrance := self._hindrance(scope, permission)) is not None:
+            return hindrance, ()
+        denying = rules.denying(asker, resource)
+        return ("denied", denying) if denying else ("allowed", allowing)
+
+    def _hindrance(self, scope: Scope, permission: str) -> Reason | None:
+        """Return what stands against a permission beside the rules, if anything does."""
+        if scope.limits is not None and permission not in scope.limits:
+            return "credentials"
+        feature = self.matrix.permissions[permission].feature if permission in self._featured else None
+        if feature is not None and (
+            self._features is None or not self._features.has_feature(scope.tenant, feature)
+        ):
+            return "feature"
+        return None
+
+    def _asker(self, scope: Scope) -> Asker:
+        return Asker(scope, partial(self.check, scope))
+
+    def _words(self, scope: Scope, permission: str, reason: Reason, bases: tuple[Basis, ...]) -> str:
+        match reason:
+            case "allowed" | "denied":
+                first = str(bases[0])
+                return f"{first[0].upper()}{first[1:]}."
+            case "credentials":
+                return "Your credentials are not good for it. Use others, or have them made for it."
+            case "feature":
+                feature = self.matrix.permissions[permission].feature
+                return f"The plan {scope.tenant.plan!r} of your tenant lacks the feature {feature!r}."
+            case _:
+                held = (
+                    f"None of your roles here ({', '.join(sorted(scope.roles))})"
+                    if scope.roles
+                    else "No role"
+                )
+                roles = f"; {' or '.join(granting)} would" if (granting := self.granting(permission)) else ""
+                near = self.access(scope).contested.get(permission, _NOTHING).allows
+                but = f" Not in this case does it help that {near[0]}." if near else ""
+                return f"{held} grants it{roles}.{but} Ask an administrator of the tenant."
+
+
+def _rules(bases: Iterable[Basis]) -> frozenset[Rule]:
+    return frozenset(replace(one.rule, permission="") for one in bases)
+
+
+def _model_of(statement: Select[Any]) -> Any:
+    models = {one["entity"] for one in statement.column_descriptions}
+    if len(models) != 1 or None in models:
+        raise ConfigurationError(
+            f"This statement selects {len(models)} classes; say whose rows are meant: filter(..., model=...)."
+        )
+    return models.pop()

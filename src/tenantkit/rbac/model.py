@@ -1,0 +1,234 @@
+"""The nouns of authorization."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenantkit.rbac.condition import Condition
+
+__all__ = [
+    "Basis",
+    "Decision",
+    "Effect",
+    "Grant",
+    "MemberRules",
+    "Permission",
+    "Reason",
+    "Resource",
+    "Role",
+    "Rule",
+    "Side",
+]
+
+Effect = Literal["allow", "deny"]
+Side = Literal["tenant", "host"]
+Reason = Literal["allowed", "denied", "not granted", "credentials", "feature"]
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """
+    Something that may be done.
+
+    Args:
+        name: its name, ``documents:read``.
+        description: what it lets one do, for people.
+        side: ``"host"`` for what only your own people may do: no role of a tenant grants it, and no wildcard in one.
+        feature: the feature that a tenant's plan has to have besides.
+
+    .. versionadded:: 0.1
+    """
+
+    name: str
+    description: str = ""
+    side: Side = "tenant"
+    feature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    What is allowed or denied, on what, where and when.
+
+    Args:
+        permission: a permission, all that begin alike (``documents:*``), or all (``*``).
+        effect: ``"allow"``, or ``"deny"``, which wins over whatever allows.
+        when: holds for resources of which this is true; for all by default.
+        resource: holds for this one alone, spelled ``<table>:<key>``.
+        workspace: holds in this workspace alone, spelled as text.
+        since: holds from this moment on.
+        until: holds before this moment.
+
+    .. versionadded:: 0.1
+    """
+
+    permission: str
+    effect: Effect = "allow"
+    when: "Condition | None" = None
+    resource: str | None = None
+    workspace: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it holds for some resources, and not for others."""
+        return self.when is not None or self.resource is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it allows everywhere and always."""
+        bounds = (self.when, self.resource, self.workspace, self.since, self.until)
+        return self.effect == "allow" and all(one is None for one in bounds)
+
+    def __str__(self) -> str:
+        words = [f"{self.effect}s {self.permission!r}"]
+        if self.resource is not None:
+            words.append(f"on {self.resource!r}")
+        if self.workspace is not None:
+            words.append(f"in workspace {self.workspace!r}")
+        if self.when is not None:
+            words.append(f"where {self.when}")
+        if self.since is not None:
+            words.append(f"from {self.since.isoformat()}")
+        if self.until is not None:
+            words.append(f"until {self.until.isoformat()}")
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """
+    What somebody may do who holds it.
+
+    Args:
+        name: its name.
+        rules: what it allows and denies; a text allows the permission that it names.
+        includes: other roles, all of whose rules it has.
+        excluding: permissions that it does not allow, whatever its rules and those of included roles say. Unlike a rule
+            that denies, this leaves alone what other roles of the same person allow.
+        description: what it is for, for people.
+        side: ``"host"`` for your own people, who may be allowed permissions of the host's side.
+
+    .. versionadded:: 0.1
+    """
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    includes: tuple[str, ...] = ()
+    excluding: tuple[str, ...] = ()
+    description: str = ""
+    side: Side = "tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    A rule that was given to one member.
+
+    Args:
+        id: its id, as text.
+        user_id: to whom.
+        rule: the rule.
+        given_by: by whom; None where that is not known.
+        delegated: whether it is lent: it counts only while whoever gave it has the permission.
+        given_at: when.
+
+    .. versionadded:: 0.1
+    """
+
+    id: str
+    user_id: str
+    rule: Rule
+    given_by: str | None = None
+    delegated: bool = False
+    given_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberRules:
+    """
+    What counts for a member beside the matrix: two are equal only if they are the same.
+
+    Args:
+        roles: the roles that the tenant made, by name.
+        grants: what was given to the member.
+
+    .. versionadded:: 0.1
+    """
+
+    roles: "Mapping[str, Role]" = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """
+    What something is done to, where there is no mapped object at hand.
+
+    Args:
+        type: the name of its table.
+        id: its key, as text.
+        properties: what conditions read of it.
+
+    .. versionadded:: 0.1
+    """
+
+    type: str
+    id: str
+    properties: "Mapping[str, Any]" = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """
+    A rule, and why it counts for somebody.
+
+    Args:
+        rule: the rule.
+        role: the role in which it is written; None for a grant of the member's own.
+        held: the role that the member holds, which is or includes that one.
+        grant: the grant's id, where it is one that is kept in the data.
+
+    .. versionadded:: 0.1
+    """
+
+    rule: Rule
+    role: str | None = None
+    held: str | None = None
+    grant: str | None = None
+
+    def __str__(self) -> str:
+        if self.role is None:
+            return f"a grant of your own {self.rule}"
+        through = "" if self.held in (None, self.role) else f", which your role {self.held!r} includes,"
+        return f"the role {self.role!r}{through} {self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    An answer, and what it rests on.
+
+    Args:
+        allowed: the answer.
+        permission: what was asked for.
+        reason: why: a rule allows it, a rule denies it, no rule allows it, the credentials are not good for it, or the
+            tenant's plan lacks the feature.
+        bases: the rules that decided. Without all of them the answer would be the other one; without one, perhaps not.
+        words: the same, for people.
+
+    .. versionadded:: 0.1
+    """
+
+    allowed: bool
+    permission: str
+    reason: Reason
+    bases: tuple[Basis, ...]
+    words: str
+
+    def __bool__(self) -> bool:
+        return self.allowed

@@ -1,0 +1,71 @@
+"""Which resource a rule is about, in Python and in SQL."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, false
+from sqlalchemy import inspect as look_at
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.orm import InstanceState, Mapper
+
+from tenantkit.exceptions import ConfigurationError
+from tenantkit.rbac.model import Resource
+from tenantkit.sql.spelling import read_key
+
+__all__ = ["identity_clause", "identity_of", "mapper_of"]
+
+
+def identity_of(resource: Any) -> str | None:
+    """
+    Return a resource as rules name it, ``<table>:<key>``, or None where it has no such name.
+
+    Args:
+        resource: a mapped object, a :class:`Resource`, or the name itself. Commas join the columns of a key.
+    """
+    if isinstance(resource, str):
+        return resource
+    if isinstance(resource, Resource):
+        return f"{resource.type}:{resource.id}"
+    try:
+        state = look_at(resource)
+    except NoInspectionAvailable:
+        return None
+    if not isinstance(state, InstanceState) or state.identity is None:
+        return None
+    parts = [str(part) for part in state.identity]
+    if len(parts) > 1 and any("," in part for part in parts):
+        return None
+    return f"{_table(state.mapper)}:{','.join(parts)}"
+
+
+def identity_clause(model: Any, identity: str) -> ColumnElement[bool]:
+    """Return what is true of the row of a mapped class, or of an alias of one, that rules name so."""
+    mapper = mapper_of(model)
+    table, _, key = identity.partition(":")
+    columns = mapper.primary_key
+    parts = [key] if len(columns) == 1 else key.split(",")
+    keys = [read_key(column.type, part) for column, part in zip(columns, parts, strict=False)]
+    if table != _table(mapper) or len(parts) != len(columns) or None in keys:
+        return false()
+    attributes = [getattr(model, mapper.get_property_by_column(column).key) for column in columns]
+    return and_(*(attribute == value for attribute, value in zip(attributes, keys, strict=True)))
+
+
+def mapper_of(model: Any) -> Mapper[Any]:
+    """
+    Return the mapper of a mapped class, or of an alias of one.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        found = look_at(model).mapper
+    except (NoInspectionAvailable, AttributeError):
+        found = None
+    if not isinstance(found, Mapper):
+        raise ConfigurationError(f"{model!r} is no mapped class, so it has no rows to be asked about.")
+    return found
+
+
+def _table(mapper: Mapper[Any]) -> str:
+    """Return the name of the table by which all classes of a hierarchy are known."""
+    return str(getattr(mapper.base_mapper.local_table, "name", mapper.class_.__name__))
