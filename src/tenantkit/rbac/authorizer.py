@@ -332,7 +332,7 @@ def _rules(bases: Iterable[Basis]) -> frozenset[Rule]:
 
 
 def _model_of(statement: Select[Any]) -> Any:
-    models = {one["entity"] for one in statement.column_descriptions}
+    models = {one.get("entity") for one in statement.column_descriptions}
     if len(models) != 1 or None in models:
         raise ConfigurationError(
             f"This statement selects {len(models)} classes; say whose rows are meant: filter(..., model=...)."
