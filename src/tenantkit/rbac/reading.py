@@ -96,8 +96,11 @@ def _yaml(file: _File, separator: str | None) -> dict[str, Any]:
     try:
         _check_twice(file, yaml.compose(file.text))
         content = yaml.safe_load(file.text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise file.error(line, f"This is not YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file.path} is not YAML: {error}.") from error
+        raise file.error(None, f"This is not YAML: {error}.") from error
     if not isinstance(content, dict):
         raise file.error(None, "This holds no tables.")
     return _from_tables(file, content, separator)
@@ -201,7 +204,8 @@ def _line_of(lines: list[str], place: tuple[str, ...]) -> int | None:
         key = re.compile(rf"""^[\s\[]*(?:[\w.-]+\.)?["']?{name}["']?\s*[\]=:.]""")
         value = re.compile(rf"""["']{name}["']|(?<![\w:.*-]){name}(?![\w:.*-])""")
         wanted = (key, value) if depth > 1 else (key,)
-        start = (number or 1) - 1
+        is_same = depth > 0 and word == place[depth - 1]  # a role that includes itself
+        start = (number or 1) - (0 if is_same else 1)
         found = [
             index for one in wanted for index, line in enumerate(lines[start:], start + 1) if one.search(line)
         ]
