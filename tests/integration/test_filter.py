@@ -197,7 +197,7 @@ def test_who_may_all_selects_as_before():
     ids=str,
 )
 def test_rules_that_do_not_fit_are_errors(when, why):
-    """A rule about what a class does not have, or has of another type, is an error and never a filter that lets through."""
+    """A rule about what a class does not have, or has of another type, is an error and no filter that lets through."""
     asked = Authorizer(Matrix({"items:read": ""}, {"reader": [Rule("items:read", when=when)]}))
     with pytest.raises(ConfigurationError, match=why):
         asked.filter(Scope(ACME, Actor("ann"), roles=frozenset({"reader"})), select(Item), "items:read")

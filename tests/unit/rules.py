@@ -199,35 +199,31 @@ def _true(case, rule, resource, features):
 
 def _judged(case, data, row, features):
     """Judge a condition by its data."""
-    match data:
-        case {"owner": name, **rest}:
-            if "unless" in rest and naive(case, rest["unless"], None, features):
-                return True
-            return None if row[name] is None else row[name] == case.scope.actor.id
-        case {"attribute": name, "missing": True}:
-            return row[name] is None
-        case {"attribute": name, "present": True}:
-            return row[name] is not None
-        case {"attribute": name, **rest}:
-            ((operator, value),) = rest.items()
-            found = row[name]
-            if found is None:
-                return None
-            return {
-                "is": lambda: found == value,
-                "is_not": lambda: found != value,
-                "in": lambda: found in value,
-                "not_in": lambda: found not in value,
-                "less": lambda: found < value,
-                "at_least": lambda: found >= value,
-            }[operator]()
-        case {"not": inner}:
-            answer = _judged(case, inner, row, features)
-            return None if answer is None else not answer
-        case {"all": several}:
-            answers = [_judged(case, one, row, features) for one in several]
-            return False if False in answers else None if None in answers else True
-        case {"any": several}:
-            answers = [_judged(case, one, row, features) for one in several]
-            return True if True in answers else None if None in answers else False
-    raise AssertionError(data)
+    if "owner" in data:
+        if "unless" in data and naive(case, data["unless"], None, features):
+            return True
+        return None if row[data["owner"]] is None else row[data["owner"]] == case.scope.actor.id
+    if "attribute" in data:
+        return _compared(row[data["attribute"]], *(one for one in data.items() if one[0] != "attribute"))
+    inner = data.get("all") or data.get("any") or [data["not"]]
+    answers = {_judged(case, one, row, features) for one in inner}
+    if "not" in data:
+        return {None: None, True: False, False: True}[answers.pop()]
+    weakest = "all" not in data
+    return weakest if weakest in answers else None if None in answers else not weakest
+
+
+def _compared(found, comparison):
+    operator, value = comparison
+    if operator in ("missing", "present"):
+        return (found is None) == (operator == "missing")
+    if found is None:
+        return None
+    return {
+        "is": lambda: found == value,
+        "is_not": lambda: found != value,
+        "in": lambda: found in value,
+        "not_in": lambda: found not in value,
+        "less": lambda: found < value,
+        "at_least": lambda: found >= value,
+    }[operator]()

@@ -225,7 +225,7 @@ WRONG = [
     ("a.yaml", "includes: [reader]", "includes: [writer]", 11, "include each other"),
     ("a.yaml", "  a:read: Read", "  a:read: Read\n  a:read: Again", 4, "'a:read' is there twice"),
     ("a.yaml", "roles:", "roles: [", 10, "not YAML: expected"),
-    ("a.csv", "a:read,Read,,y,deny", "a:read,Read,,y,dney", 3, "'a:read' and 'writer' says 'dney'. Did you mean 'deny'"),
+    ("a.csv", "a:read,Read,,y,deny", "a:read,Read,,y,dney", 3, "and 'writer' says 'dney'. Did you mean 'deny'"),
     ("a.csv", "writing,-,own", "writing,-,onw", 4, "says 'onw'. Did you mean 'own'"),
     ("a.csv", "reader,writer", "reader,reader", 1, "column 'reader' is there twice"),
     ("a.csv", "reader,writer", "reader,", 1, "A column has no name"),

@@ -5,8 +5,21 @@ from tenantkit.rbac.authorizer import Authorizer, Mode
 from tenantkit.rbac.condition import Asker, Condition
 from tenantkit.rbac.conditions import AllOf, AnyOf, Not, Owner, Related, condition_from, owner_of
 from tenantkit.rbac.matrix import Matrix
-from tenantkit.rbac.model import Basis, Decision, Grant, MemberRules, Permission, Resource, Role, Rule
+from tenantkit.rbac.model import (
+    Basis,
+    Change,
+    Decision,
+    Grant,
+    MemberRules,
+    Permission,
+    Resource,
+    Role,
+    Rule,
+    Rulebook,
+)
 from tenantkit.rbac.ownership import Ownership, check_owner
+from tenantkit.rbac.store import RuleStore
+from tenantkit.rbac.tables import RuleTables
 
 __all__ = [
     "AllOf",
@@ -15,6 +28,7 @@ __all__ = [
     "Attribute",
     "Authorizer",
     "Basis",
+    "Change",
     "Condition",
     "Decision",
     "FromScope",
@@ -30,6 +44,9 @@ __all__ = [
     "Resource",
     "Role",
     "Rule",
+    "RuleStore",
+    "RuleTables",
+    "Rulebook",
     "check_owner",
     "condition_from",
     "owner_of",

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tenantkit.core.tenant import TenantId
     from tenantkit.rbac.condition import Condition
 
 __all__ = [
     "Basis",
+    "Change",
     "Decision",
     "Effect",
     "Grant",
@@ -20,6 +22,7 @@ __all__ = [
     "Resource",
     "Role",
     "Rule",
+    "Rulebook",
     "Side",
 ]
 
@@ -156,12 +159,56 @@ class MemberRules:
     Args:
         roles: the roles that the tenant made, by name.
         grants: what was given to the member.
+        tenant_id: whose they are.
 
     .. versionadded:: 0.1
     """
 
     roles: "Mapping[str, Role]" = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
+    tenant_id: "TenantId | None" = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rulebook:
+    """
+    What a tenant has of rules beside the matrix.
+
+    Args:
+        tenant_id: the tenant.
+        version: how often they were changed; 0 if never.
+        rules: its roles, which count for each of its members.
+        has_grants: whether anything was ever granted to single members.
+
+    .. versionadded:: 0.1
+    """
+
+    tenant_id: "TenantId"
+    version: int
+    rules: MemberRules
+    has_grants: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    What was defined or granted, and until when it counted.
+
+    Args:
+        what: the role, or the grant.
+        at: from when on.
+        by: who did it.
+        ended_at: when it was ended, or defined anew; None while it was not. A grant may be over by its own time.
+        ended_by: who did that.
+
+    .. versionadded:: 0.1
+    """
+
+    what: Role | Grant
+    at: datetime
+    by: str | None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

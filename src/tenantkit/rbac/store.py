@@ -1,0 +1,242 @@
+"""Tenants' own roles and what was granted to members, on a database."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, and_, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from tenantkit.core.actor import Actor
+from tenantkit.core.ids import new_id
+from tenantkit.core.tenant import TenantId
+from tenantkit.core.texts import check_text
+from tenantkit.exceptions import AlreadyTaken, InvalidValue
+from tenantkit.protocols import Clock
+from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
+from tenantkit.rbac.matrix import Matrix
+from tenantkit.rbac.model import Change, Grant, MemberRules, Role, Rule, Rulebook
+from tenantkit.rbac.tables import RuleTables
+from tenantkit.sql.upsert import insert_if_absent
+
+__all__ = ["RuleStore"]
+
+_MAX_NAME: Final = 100
+_MAX_USER_ID: Final = 200
+
+
+class RuleStore:
+    """
+    Roles of tenants and grants of members, on the session given to each call.
+
+    Every operation runs in the caller's transaction and commits nothing. Changes of one tenant's wait for each other.
+
+    Args:
+        tables: its tables.
+        matrix: the permissions, and the roles that every tenant has.
+        clock: tells the time.
+        changed: called with the session, and the id of the tenant whose rules were changed.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        tables: RuleTables,
+        matrix: Matrix,
+        clock: Clock,
+        *,
+        changed: Callable[[Session, TenantId], object] | None = None,
+    ) -> None:
+        self.tables, self.matrix, self._clock, self._changed = tables, matrix, clock, changed
+
+    def rulebook(self, session: Session, tenant_id: TenantId) -> Rulebook:
+        """Return what a tenant has of rules, its roles among them. Costs one statement."""
+        books, roles = self.tables.rulebooks.c, self.tables.roles.c
+        is_its = and_(roles.tenant_id == books.tenant_id, roles.current_name.is_not(None))
+        query = select(books.version, books.has_grants, roles.name, roles.definition)
+        joined = self.tables.rulebooks.outerjoin(self.tables.roles, is_its)
+        rows = session.execute(query.select_from(joined).where(books.tenant_id == tenant_id)).all()
+        made = {row.name: role_from(row.name, row.definition) for row in rows if row.name is not None}
+        version, has_grants = (rows[0].version, rows[0].has_grants) if rows else (0, False)
+        return Rulebook(tenant_id, version, MemberRules(made, tenant_id=tenant_id), has_grants)
+
+    def grants(self, session: Session, tenant_id: TenantId, user_id: str | None = None) -> list[Grant]:
+        """Return the grants of a member, or of all, that count or will, the oldest first. Costs one statement."""
+        grants, now = self.tables.grants, self._clock.now()
+        query = select(grants).where(
+            grants.c.tenant_id == tenant_id,
+            grants.c.ended_at.is_(None),
+            or_(grants.c.until.is_(None), grants.c.until > now),
+        )
+        if user_id is not None:
+            query = query.where(grants.c.user_id == user_id)
+        return [_grant_of(row) for row in session.execute(query.order_by(grants.c.id))]
+
+    def define_role(
+        self, session: Session, tenant_id: TenantId, role: Role, *, actor: Actor | None = None
+    ) -> Role | None:
+        """
+        Define a role of a tenant, or define it anew, and return what it was before. Costs five statements.
+
+        Raises:
+            ConfigurationError: it names what there is not, is of the host's side, or includes itself.
+            AlreadyTaken: the matrix has a role of this name.
+        """
+        check_text(role.name, "name", _MAX_NAME)
+        if role.name in self.matrix.roles:
+            raise AlreadyTaken(f"The role {role.name!r} is the application's own.", field="name")
+        if role.side != "tenant":
+            raise InvalidValue(f"The role {role.name!r} of a tenant is of no other side.", field="side")
+        data = role_data(role)
+        self._change(session, tenant_id)
+        known = self.rulebook(session, tenant_id).rules.roles
+        self.matrix.check_role(role, {**known, role.name: role, **self.matrix.roles})
+        before = known.get(role.name)
+        if before is not None:
+            self._end_role(session, tenant_id, role.name, actor)
+        row: dict[str, Any] = {
+            "id": new_id(),
+            "tenant_id": tenant_id,
+            "name": role.name,
+            "current_name": role.name,
+        }
+        row |= {
+            "definition": data,
+            "defined_at": self._clock.now(),
+            "defined_by": actor.id if actor else None,
+        }
+        session.execute(insert(self.tables.roles).values(**row))
+        return before
+
+    def remove_role(
+        self, session: Session, tenant_id: TenantId, name: str, *, actor: Actor | None = None
+    ) -> Role | None:
+        """
+        End a role of a tenant, and return what it was, or None where there is none. Costs four statements.
+
+        Members who hold it keep its name, which grants nothing until there is such a role again.
+
+        Raises:
+            InvalidValue: another role includes it.
+        """
+        self._change(session, tenant_id)
+        known = self.rulebook(session, tenant_id).rules.roles
+        for other in known.values():
+            if name in other.includes:
+                raise InvalidValue(
+                    f"The role {other.name!r} includes {name!r}. Change it first.", field="name"
+                )
+        if name in known:
+            self._end_role(session, tenant_id, name, actor)
+        return known.get(name)
+
+    def grant(
+        self,
+        session: Session,
+        tenant_id: TenantId,
+        user_id: str,
+        rule: Rule,
+        *,
+        delegated: bool = False,
+        actor: Actor | None = None,
+    ) -> Grant:
+        """
+        Allow or deny something to one member, and return the grant. Costs three statements.
+
+        Args:
+            session: the session.
+            tenant_id: where.
+            user_id: to whom.
+            rule: what.
+            delegated: whether it counts only while the actor has the permission, too.
+            actor: who grants it.
+
+        Raises:
+            ConfigurationError: the rule names what there is not.
+            InvalidValue: it is delegated without an end, by nobody, or denies.
+        """
+        check_text(user_id, "user_id", _MAX_USER_ID)
+        self.matrix.check_rule(rule, "The grant")
+        if delegated and (rule.until is None or actor is None or rule.effect == "deny"):
+            raise InvalidValue(
+                "What is delegated is allowed, by somebody, until a moment: say `until`.", field="until"
+            )
+        made = Grant(str(new_id()), user_id, rule, actor.id if actor else None, delegated, self._clock.now())
+        row: dict[str, Any] = {
+            "id": UUID(made.id),
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "rule": rule_data(rule),
+        }
+        row |= {"until": rule.until, "delegated": delegated, "given_at": made.given_at}
+        self._change(session, tenant_id, has_grants=True)
+        session.execute(insert(self.tables.grants).values(**row, given_by=made.given_by))
+        return made
+
+    def revoke(
+        self, session: Session, tenant_id: TenantId, grant_id: str, *, actor: Actor | None = None
+    ) -> Grant | None:
+        """End a grant, and return it, or None where there is none that counts. Costs four statements."""
+        try:
+            key = UUID(grant_id)
+        except ValueError:
+            return None
+        grants = self.tables.grants
+        is_it = and_(grants.c.tenant_id == tenant_id, grants.c.id == key, grants.c.ended_at.is_(None))
+        self._change(session, tenant_id)
+        row = session.execute(select(grants).where(is_it)).one_or_none()
+        if row is not None:
+            session.execute(update(grants).where(is_it).values(**self._ended(actor)))
+        return None if row is None else _grant_of(row)
+
+    def history(self, session: Session, tenant_id: TenantId, *, limit: int = 100) -> list[Change]:
+        """
+        Return what was defined and granted, the newest first, also what does not count any more. Costs two statements.
+
+        Args:
+            session: the session.
+            tenant_id: where.
+            limit: how many at the most, 1 to 1000.
+        """
+        roles, grants, size = self.tables.roles, self.tables.grants, max(1, min(limit, 1000))
+        made = select(roles).where(roles.c.tenant_id == tenant_id).order_by(roles.c.id.desc()).limit(size)
+        given = select(grants).where(grants.c.tenant_id == tenant_id).order_by(grants.c.id.desc()).limit(size)
+        found = [
+            Change(
+                role_from(row.name, row.definition),
+                row.defined_at,
+                row.defined_by,
+                row.ended_at,
+                row.ended_by,
+            )
+            for row in session.execute(made)
+        ]
+        found += [
+            Change(_grant_of(row), row.given_at, row.given_by, row.ended_at, row.ended_by)
+            for row in session.execute(given)
+        ]
+        return sorted(found, key=lambda one: one.at, reverse=True)[:size]
+
+    def _end_role(self, session: Session, tenant_id: TenantId, name: str, actor: Actor | None) -> None:
+        roles = self.tables.roles
+        ended = update(roles).where(roles.c.tenant_id == tenant_id, roles.c.current_name == name)
+        session.execute(ended.values(current_name=None, **self._ended(actor)))
+
+    def _ended(self, actor: Actor | None) -> dict[str, Any]:
+        return {"ended_at": self._clock.now(), "ended_by": actor.id if actor else None}
+
+    def _change(self, session: Session, tenant_id: TenantId, *, has_grants: bool = False) -> None:
+        """Count a change, after waiting for whoever changes the same tenant's rules."""
+        books, now = self.tables.rulebooks, self._clock.now()
+        new = {"tenant_id": tenant_id, "version": 0, "has_grants": False, "changed_at": now}
+        session.execute(insert_if_absent(session.get_bind().dialect.name, books, new))
+        more = {"has_grants": True} if has_grants else {}
+        counted = update(books).where(books.c.tenant_id == tenant_id)
+        session.execute(counted.values(version=books.c.version + 1, changed_at=now, **more))
+        if self._changed is not None:
+            self._changed(session, tenant_id)
+
+
+def _grant_of(row: Row[Any]) -> Grant:
+    return Grant(str(row.id), row.user_id, rule_from(row.rule), row.given_by, row.delegated, row.given_at)
