@@ -59,13 +59,14 @@ class Access:
 
     Args:
         allowed: permissions that are allowed on every resource, without another question.
-        open: permissions that can be allowed on some resource.
+        answers: by permission True where it is allowed so, or the rules where it depends on what is asked; nothing where
+            it is allowed on no resource.
         contested: the rules about each permission about which there are any.
         until: the moment from which on this is another, if time changes it.
     """
 
     allowed: frozenset[str]
-    open: frozenset[str]
+    answers: Mapping[str, "bool | Contested"]
     contested: Mapping[str, Contested]
     until: datetime | None
 
@@ -103,8 +104,10 @@ def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Col
         and not rules.denies
         and any(not one.rule.is_partial for one in rules.allows)
     }
-    can_be = frozenset(permission for permission, rules in contested.items() if rules.is_open)
-    return Access(frozenset(allowed), can_be, contested, min(moments, default=None))
+    answers = {
+        permission: permission in allowed or rules for permission, rules in contested.items() if rules.is_open
+    }
+    return Access(frozenset(allowed), answers, contested, min(moments, default=None))
 
 
 def included_roles(matrix: Matrix, scope: Scope) -> frozenset[str]:

@@ -80,9 +80,10 @@ class Authorizer:
             ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
         """
         access = self.access(scope)
-        if permission in access.allowed:
+        answer = access.answers.get(permission)
+        if answer is True:
             return True
-        if permission in access.open:
+        if answer is not None:
             return self._decide(scope, access, permission, resource)[0] == "allowed"
         self.matrix.check_declared(permission)
         return False
@@ -96,7 +97,7 @@ class Authorizer:
         Raises:
             ConfigurationError: the permission is not declared.
         """
-        if permission in self.access(scope).open:
+        if permission in self.access(scope).answers:
             return self._hindrance(scope, permission) is None
         self.matrix.check_declared(permission)
         return False
@@ -202,7 +203,7 @@ class Authorizer:
             return access.allowed
         return access.allowed | {
             permission
-            for permission in access.open - access.allowed
+            for permission in access.answers.keys() - access.allowed
             if self._decide(scope, access, permission, resource)[0] == "allowed"
         }
 
@@ -245,7 +246,7 @@ class Authorizer:
         or the permission on every resource.
         """
         ours, theirs = self.access(scope), self.access(other)
-        for permission in sorted(theirs.open - ours.allowed):
+        for permission in sorted(theirs.answers.keys() - ours.allowed):
             if self._hindrance(other, permission) == "credentials":
                 continue
             has, would = ours.contested.get(permission, _NOTHING), theirs.contested[permission]
