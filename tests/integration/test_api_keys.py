@@ -99,7 +99,7 @@ def test_a_key_can_be_good_for_less(kit, acme):
     made = make_key(kit, acme, permissions=["documents:read"])
     scope = identify(kit, made.text)
     assert kit.access.authorizer.check(scope, "documents:read")
-    with pytest.raises(PermissionDenied, match="these credentials are not good for"):
+    with pytest.raises(PermissionDenied, match="Your credentials are not good for it"):
         kit.access.authorizer.require(scope, "documents:write")
     more = identify(kit, make_key(kit, acme, roles=["reader"], permissions=["documents:write"]).text)
     assert not any(kit.access.authorizer.check(more, name) for name in kit.roles.permissions)

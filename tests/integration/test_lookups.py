@@ -75,14 +75,14 @@ def suspend(kit, tenant, status="suspended"):
 
 
 def test_the_second_request_costs_no_statement(kit, request_of):
-    """Two sources and a membership are three statements, once for each user; the tenant is known to the next."""
+    """Two sources, the tenant's rules and a membership, once for each user; the tenant is known to the next."""
     counts = []
     for user in ("writer", "writer", "reader", "reader"):
         with statements(kit) as told:
             scope = kit.identify(request_of(user))
         counts.append(len(told))
         assert (("acme", user), {user}) == ((scope.tenant.slug, scope.actor.id), scope.roles)
-    assert [3, 0, 1, 0] == counts
+    assert [4, 0, 1, 0] == counts
 
 
 def test_what_can_be_told_without_waiting(kit, request_of):
@@ -186,7 +186,7 @@ def test_without_a_cache_each_request_asks(database, clock):
     for _ in range(2):
         with statements(kit) as told:
             kit.identify(request)
-        assert 3 == len(told)
+        assert 4 == len(told)
     assert kit.recall(request) is None
     kit.dispose()
 

@@ -61,10 +61,15 @@ def test_conditions_survive_as_data(condition):
     assert condition == condition_from(condition.data)
 
 
-@given(rules.cases(), rules.cases(), rules.resources)
-def test_nobody_gives_what_they_lack(case, other, resource):
-    """Where nothing is lacked, what another scope may do this one may, too."""
-    asked = authorizer(case, ("reports",))
-    theirs = rules.replace(other.scope, rules=case.scope.rules, dimensions=case.scope.dimensions)
-    if asked.lacked(case.scope, theirs) is None:
-        assert asked.allowed_actions(theirs, resource) <= asked.allowed_actions(case.scope, resource)
+@given(rules.cases(), rules.cases(), rules.resources, st.sampled_from([None, *rules.MOMENTS]))
+def test_nobody_gives_what_they_lack(case, other, resource, until):
+    """Where nothing is lacked, what another scope may do this one may, too: in each workspace, until the gift ends."""
+    theirs = rules.replace(other.scope, rules=case.scope.rules)
+    if authorizer(case, ("reports",)).lacked(case.scope, theirs, until=until) is not None:
+        return
+    for now in (one for one in rules.MOMENTS if one >= case.now and (until is None or one < until)):
+        asked = authorizer(rules.replace(case, now=now), ("reports",))
+        for dimensions in ({}, {"workspace": 1}, {"workspace": 2}):
+            mine = rules.replace(case.scope, dimensions=dimensions)
+            would = rules.replace(theirs, dimensions=dimensions)
+            assert asked.allowed_actions(would, resource) <= asked.allowed_actions(mine, resource)

@@ -63,6 +63,11 @@ class Scope:
         """The tenant's id and the dimensions; two scopes of one boundary see the same rows."""
         return self.tenant.id, frozenset(self.dimensions.items())
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its actor may do what roles and credentials say; a script's says nothing of them, and may all."""
+        return bool(self.roles) or self.limits is not None or self.request.resolved_by is not None
+
     def dimension(self, name: str) -> Any:
         """
         Return one of the dimensions.

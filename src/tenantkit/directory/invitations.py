@@ -73,7 +73,7 @@ class Invitations:
                 f"An invitation is good for {_DAYS.start} to {_DAYS.stop - 1} days.", field="days"
             )
         address = _checked(email)
-        held = self._directory.check_invited(tenant, address, roles, guest=guest)
+        held = self._directory.check_invited(session, tenant, address, roles, guest=guest)
         table, now, text = self._table, self._clock.now(), make_opaque(_PREFIX)
         session.execute(
             update(table)

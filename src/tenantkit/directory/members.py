@@ -36,6 +36,7 @@ class Members:
     _roles: Collection[str]
     _permissions: Collection[str]
     _owner_role: str
+    _roles_of: Callable[[Session, TenantId], Collection[str]]
     _changed: Callable[[Session, TenantId], object]
     _told: Told
 
@@ -69,7 +70,10 @@ class Members:
             InvalidValue: the id is none that can be kept, or the tenant has no guests.
             AlreadyTaken: the user is a member already.
         """
-        held, further = self.check_invited(tenant, user_id, roles, guest=guest), frozenset(permissions)
+        held, further = (
+            self.check_invited(session, tenant, user_id, roles, guest=guest),
+            frozenset(permissions),
+        )
         check_known("permission", further, self._permissions)
         check_text(user_id, "user_id", _MAX_USER_ID)
         member = Membership(tenant.id, user_id, held, further, guest, "active", invited_by, self._clock.now())
@@ -119,7 +123,7 @@ class Members:
         if status not in (None, *get_args(MembershipStatus)):
             raise InvalidValue(f"There is no status {status!r} of a member.", field="status")
         before = self._locked(session, tenant, user_id)
-        held = before.roles if roles is None else self._checked_roles(tenant, user_id, roles)
+        held = before.roles if roles is None else self._checked_roles(session, tenant, user_id, roles)
         after = replace(
             before,
             roles=held,
@@ -250,7 +254,9 @@ class Members:
         )
         return [(tenant, ids[tenant.id]) for tenant in map(statements.tenant_from, rows)]
 
-    def check_invited(self, tenant: Tenant, who: str, roles: Iterable[str], *, guest: bool) -> frozenset[str]:
+    def check_invited(
+        self, session: Session, tenant: Tenant, who: str, roles: Iterable[str], *, guest: bool
+    ) -> frozenset[str]:
         """
         Return the roles that somebody would hold.
 
@@ -262,11 +268,14 @@ class Members:
             raise InvalidValue(
                 f"The tenant {tenant.slug!r} has no guests. Its entry rules can allow them.", field="guest"
             )
-        return self._checked_roles(tenant, who, roles)
+        return self._checked_roles(session, tenant, who, roles)
 
-    def _checked_roles(self, tenant: Tenant, user_id: str, roles: Iterable[str]) -> frozenset[str]:
+    def _checked_roles(
+        self, session: Session, tenant: Tenant, user_id: str, roles: Iterable[str]
+    ) -> frozenset[str]:
         held = frozenset([roles] if isinstance(roles, str) else roles)
-        check_known("role", held, self._roles)
+        if self._roles and not held <= set(self._roles):
+            check_known("role", held, [*self._roles, *self._roles_of(session, tenant.id)])
         if not held:
             raise ConfigurationError(
                 f"User {user_id!r} needs at least one role to be a member of {tenant.slug!r}."

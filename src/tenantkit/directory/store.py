@@ -28,6 +28,7 @@ class Directory(Tenants, Members):
         tables: its tables.
         clock: tells the time.
         roles: names of the roles that members may have; any, if there are none.
+        roles_of: returns the names of further roles that members of one tenant may have; asked where a role is unknown.
         permissions: names of the permissions that members may have beside their roles; any, if there are none.
         plans: names of the plans that tenants may have; any, if there are none.
         owner_role: the role whose last holder cannot leave a tenant.
@@ -52,11 +53,12 @@ class Directory(Tenants, Members):
         strict_slugs: bool = False,
         changed: Callable[[Session, TenantId], object] | None = None,
         told: Told | None = None,
+        roles_of: Callable[[Session, TenantId], Collection[str]] | None = None,
     ) -> None:
         self.tables = tables
         self._clock = clock
         self._roles, self._permissions, self._plans = roles, permissions, plans
-        self._owner_role = owner_role
+        self._owner_role, self._roles_of = owner_role, roles_of or _no_roles
         self._reserved, self._strict_slugs = frozenset(reserved_slugs), strict_slugs
         self._changed, self._told = changed or _nobody, told or _to_nobody
 
@@ -83,6 +85,11 @@ class _OnSession:
 
     def membership(self, tenant: Tenant, user_id: str) -> Membership | None:
         return self.directory.membership(self.session, tenant, user_id)
+
+
+def _no_roles(_session: Session, _tenant_id: TenantId) -> Collection[str]:
+    """No tenant has roles of its own."""
+    return ()
 
 
 def _nobody(_session: Session, _tenant_id: TenantId) -> None:

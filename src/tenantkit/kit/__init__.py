@@ -1,5 +1,6 @@
 """The composition root: all mechanisms of an application, built from one configuration."""
 
+from tenantkit.kit.access import KitAccess, KitQuestions
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health
@@ -12,10 +13,12 @@ from tenantkit.kit.trust import Trust
 
 __all__ = [
     "Health",
+    "KitAccess",
     "KitApiKeys",
     "KitAudit",
     "KitLockouts",
     "KitLogins",
+    "KitQuestions",
     "KitQuotas",
     "KitShareLinks",
     "RequestCredentials",

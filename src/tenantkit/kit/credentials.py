@@ -120,19 +120,19 @@ class KitApiKeys:
         permissions: Iterable[str] | None,
         user_id: str | None,
     ) -> tuple[frozenset[str], frozenset[str] | None]:
-        matrix, scope = self._kit.roles, current()
+        matrix, scope, is_request = self._kit.roles, current(), current().is_bounded
         held = frozenset(roles)
         limits = None if permissions is None else frozenset(permissions)
-        check_known("role", held, matrix.roles)
+        access = self._kit.access
+        made = access.store.rulebook(session, scope.tenant.id).rules if held - matrix.roles.keys() else None
+        check_known("role", held, [*matrix.roles, *(made.roles if made else ())])
         for permission in limits or ():
             matrix.check_declared(permission)
-        # the scope of a script has none of these, and may what it likes
-        is_request = bool(scope.roles) or scope.limits is not None or scope.request.resolved_by is not None
-        given = replace(scope, roles=held, permissions=frozenset(), limits=limits, rules=None)
+        given = replace(scope, roles=held, permissions=frozenset(), limits=limits, rules=made)
         if user_id is not None:
             member = self._member(session, scope, user_id, is_request=is_request)
             given = replace(given, roles=held | member.roles, permissions=member.permissions)
-        lacked = self._kit.access.authorizer.lacked(scope, given) if is_request else None
+        lacked = access.authorizer.lacked(scope, given) if is_request else None
         if lacked is not None:
             raise PermissionDenied(
                 f"The key would have the permission {lacked!r}, which you do not have.", permission=lacked

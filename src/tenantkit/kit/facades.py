@@ -1,9 +1,8 @@
 """The mechanisms as a kit offers them: on the session of the current scope."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from tenantkit.audit import AuditTrail, Event, Outcome
@@ -11,61 +10,11 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current, enter
 from tenantkit.isolation import ScopedSession
 from tenantkit.quotas import Quotas
-from tenantkit.rbac import Authorizer, Decision, Mode
 
 if TYPE_CHECKING:
     from tenantkit.kit.scopes import Scopes
 
-__all__ = ["KitAccess", "KitAudit", "KitQuotas"]
-
-Selected = TypeVar("Selected", bound=Select[Any])
-
-
-class KitAccess:
-    """
-    What the actor of the current scope may do. Costs no statement; see :class:`~tenantkit.rbac.Authorizer`.
-
-    .. versionadded:: 0.1
-    """
-
-    def __init__(self, authorizer: Authorizer) -> None:
-        self.authorizer = authorizer
-
-    def check(self, permission: str, resource: object = None) -> bool:
-        """Whether the actor may do something to a resource; see :meth:`Authorizer.check`."""
-        return self.authorizer.check(current(), permission, resource)
-
-    def check_some(self, permission: str) -> bool:
-        """Whether there can be a resource to which they may; see :meth:`Authorizer.check_some`."""
-        return self.authorizer.check_some(current(), permission)
-
-    def require(self, permission: str, resource: object = None, *, some: bool = False) -> None:
-        """Refuse unless they may; see :meth:`Authorizer.require`."""
-        self.authorizer.require(current(), permission, resource, some=some)
-
-    def require_any(self, permissions: Sequence[str], resource: object = None) -> None:
-        """Refuse unless one of several permissions is allowed; see :meth:`Authorizer.require_any`."""
-        self.authorizer.require_any(current(), permissions, resource)
-
-    def require_role(self, *roles: str) -> None:
-        """Refuse unless the actor holds one of several roles; see :meth:`Authorizer.require_role`."""
-        self.authorizer.require_role(current(), *roles)
-
-    def explain(self, permission: str, resource: object = None) -> Decision:
-        """Return the answer, with what it rests on; see :meth:`Authorizer.explain`."""
-        return self.authorizer.explain(current(), permission, resource)
-
-    def check_many(self, questions: Iterable[tuple[str, object]], mode: Mode = "all") -> list[bool]:
-        """Return the answers to several questions; see :meth:`Authorizer.check_many`."""
-        return self.authorizer.check_many(current(), questions, mode)
-
-    def allowed_actions(self, resource: object = None) -> frozenset[str]:
-        """Return all permissions that the actor has on a resource; see :meth:`Authorizer.allowed_actions`."""
-        return self.authorizer.allowed_actions(current(), resource)
-
-    def filter(self, statement: Selected, permission: str, *, model: Any = None) -> Selected:
-        """Return a select of only those rows on which they may; see :meth:`Authorizer.filter`."""
-        return self.authorizer.filter(current(), statement, permission, model=model)
+__all__ = ["KitAudit", "KitQuotas"]
 
 
 class KitAudit:

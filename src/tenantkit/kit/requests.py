@@ -22,14 +22,14 @@ from tenantkit.exceptions import (
     TokenInvalid,
     WorkspaceRequired,
 )
+from tenantkit.kit.access import KitAccess
 from tenantkit.kit.admission import admit
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
-from tenantkit.kit.facades import KitAccess
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.scopes import Scopes
 from tenantkit.kit.trust import Trust, recognized
 from tenantkit.protocols import Clock
-from tenantkit.rbac import Matrix, Ownership
+from tenantkit.rbac import Matrix, MemberRules, Ownership, Rulebook
 from tenantkit.resolution import Claim, Evidence, Named, RequestView, Resolution, Resolver
 from tenantkit.tokens import AccessToken, AccessTokens, ApiKey, TrustedIssuers, VerifiedTokens
 
@@ -83,8 +83,9 @@ class Requests(Scopes):
         """
         Return the scope of a request: verify its token, settle its tenant, find the actor's membership.
 
-        Costs one statement for each source that speaks and one for the membership, on a connection of the owner, and
-        none for what the directory's cache knows.
+        Costs one statement for each source that speaks, one for the tenant's rules, one for the membership, and where the
+        tenant granted anything to single members one for that: on a connection of the owner, and none for what the cache
+        knows.
 
         Raises:
             NotAuthenticated: there is no token.
@@ -151,6 +152,26 @@ class Requests(Scopes):
             dimensions={name: value for name, value in read.items() if value is not None},
             limits=_limits(found),
             permissions=permissions,
+            rules=self._rules(tenant, actor, lookup),
+        )
+
+    def _rules(self, tenant: Tenant, actor: Actor | None, lookup: CachedLookup) -> MemberRules | None:
+        """Return what the tenant says of the actor beside the matrix, if it says anything; nothing of the support."""
+        if actor is None:
+            return None
+        access = self.access
+        book: Rulebook | None = lookup.find(
+            ("rulebook", tenant.id), lambda session: access.store.rulebook(session, tenant.id)
+        )
+        if book is None or book.version == 0:
+            return None
+        if actor.kind != "user" or not book.has_grants:
+            return book.rules
+        return lookup.find(
+            ("rules", tenant.id, actor.id),
+            lambda session: access.member_rules(
+                session, tenant, actor.id, members=self.organizations(session), book=book
+            ),
         )
 
     def _evidence(

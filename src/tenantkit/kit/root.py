@@ -35,9 +35,10 @@ from tenantkit.isolation import (
     scope_async_engine,
     scope_engine,
 )
+from tenantkit.kit.access import KitAccess
 from tenantkit.kit.announcements import Announcements
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
-from tenantkit.kit.facades import KitAccess, KitAudit, KitQuotas
+from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health, connect_redis, examine, ping_database
 from tenantkit.kit.logins import KitLogins
 from tenantkit.kit.once import once
@@ -46,7 +47,7 @@ from tenantkit.kit.scopes import ACTOR
 from tenantkit.kit.trust import Trust, keys_of
 from tenantkit.protocols import Clock, DirectoryLookup, FeatureLookup
 from tenantkit.quotas import Plans, Quotas, QuotaTables
-from tenantkit.rbac import Authorizer, Matrix, Permission, Role
+from tenantkit.rbac import Authorizer, Matrix, Permission, Role, RuleStore, RuleTables
 from tenantkit.resolution import Claim, Resolver
 from tenantkit.sql.endings import at_transaction_end
 from tenantkit.sql.sqlite import prepare_sqlite
@@ -124,7 +125,6 @@ class TenantKit(Requests):
         self.settings = settings
         self.resolve = resolve
         self.roles = roles if roles is not None else Matrix({}, {})
-        self.access = KitAccess(Authorizer(self.roles, clock, features=features))
         self.plans = plans if plans is not None else Plans()
         self.clock = clock or SystemClock()
         self.metadata = MetaData()
@@ -143,11 +143,19 @@ class TenantKit(Requests):
             is_told=self.announcements.is_heard if self.announcements else None,
             tell=partial(self.announcements.tell, _TENANTS) if self.announcements else None,
         )
+        rules = RuleStore(
+            RuleTables.define(self.metadata, tenant_id),
+            self.roles,
+            self.clock,
+            changed=self.directory_changed,
+        )
+        self.access = KitAccess(self, Authorizer(self.roles, self.clock, features=features), rules)
         self.directory = Directory(
             DirectoryTables.define(self.metadata, tenant_id),
             self.clock,
             roles=_of_tenants(self.roles.roles),
             permissions=_of_tenants(self.roles.permissions),
+            roles_of=lambda session, tenant_id: rules.rulebook(session, tenant_id).rules.roles,
             plans=self.plans.names,
             owner_role=settings.owner_role,
             reserved_slugs=settings.reserved_slugs,

@@ -4,6 +4,7 @@ from tenantkit.rbac.attributes import Attribute, FromScope
 from tenantkit.rbac.authorizer import Authorizer, Mode
 from tenantkit.rbac.condition import Asker, Condition
 from tenantkit.rbac.conditions import AllOf, AnyOf, Not, Owner, Related, condition_from, owner_of
+from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import (
     Basis,
@@ -50,4 +51,8 @@ __all__ = [
     "check_owner",
     "condition_from",
     "owner_of",
+    "role_data",
+    "role_from",
+    "rule_data",
+    "rule_from",
 ]

@@ -1,6 +1,6 @@
 """What somebody may do: all rules that count for them, compiled, so that a question is a look into a set."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,15 @@ from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import Basis, MemberRules, Rule
 from tenantkit.rbac.resources import identity_clause, identity_of
 
-__all__ = ["WORKSPACE", "Access", "Contested", "compile_access", "included_roles"]
+__all__ = [
+    "WORKSPACE",
+    "Access",
+    "Contested",
+    "compile_access",
+    "gather_givable",
+    "gather_given",
+    "included_roles",
+]
 
 WORKSPACE: Final = "workspace"  # the dimension that rules can be limited to
 _NOBODYS: Final = MemberRules()
@@ -41,6 +49,11 @@ class Contested:
         return tuple(one for one in self.denies if _holds(one.rule, asker, resource) is not False)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is allowed on every resource."""
+        return not self.denies and any(not one.rule.is_partial for one in self.allows)
+
+    @property
     def is_open(self) -> bool:
         """Whether it can be allowed on some resource."""
         return bool(self.allows) and all(one.rule.is_partial for one in self.denies)
@@ -59,8 +72,8 @@ class Access:
 
     Args:
         allowed: permissions that are allowed on every resource, without another question.
-        answers: by permission True where it is allowed so, or the rules where it depends on what is asked; nothing where
-            it is allowed on no resource.
+        answers: by permission True where it is allowed so, or the rules where it depends on what is asked. Nothing is
+            said of what is allowed on no resource.
         contested: the rules about each permission about which there are any.
         until: the moment from which on this is another, if time changes it.
     """
@@ -81,33 +94,49 @@ def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Col
         now: the present moment.
         featured: permissions that are asked about further each time.
     """
-    place = scope.dimensions.get(WORKSPACE)
-    workspace, moments = None if place is None else str(place), set[datetime]()
+    moments = set[datetime]()
+
+    def counts(rule: Rule) -> bool:
+        moments.update(one for one in (rule.since, rule.until) if one is not None and one > now)
+        return _is_in(rule, scope.dimensions.get(WORKSPACE)) and _is_at(rule, now)
+
+    found = gather(matrix, scope, counts)
+    limited = found.keys() if scope.limits is None else found.keys() & scope.limits
+    allowed = frozenset(one for one in limited if found[one].is_plain and one not in featured)
+    answers = {one: one in allowed or rules for one, rules in found.items() if rules.is_open}
+    return Access(allowed, answers, found, min(moments, default=None))
+
+
+def gather(matrix: Matrix, scope: Scope, counts: Callable[[Rule], bool]) -> dict[str, Contested]:
+    """Return by permission those rules about it that are the actor's and that count."""
     found: dict[str, list[Basis]] = {}
     for permission, basis in _bases(matrix, scope):
-        rule = basis.rule
-        moments.update(one for one in (rule.since, rule.until) if one is not None and one > now)
-        if rule.workspace in (None, workspace) and _is_now(rule, now):
+        if counts(basis.rule):
             found.setdefault(permission, []).append(basis)
-    contested = {
+    return {
         permission: Contested(
             tuple(one for one in bases if one.rule.effect == "allow"),
             tuple(one for one in bases if one.rule.effect == "deny"),
         )
         for permission, bases in found.items()
     }
-    allowed = {
-        permission
-        for permission, rules in contested.items()
-        if permission not in featured
-        and (scope.limits is None or permission in scope.limits)
-        and not rules.denies
-        and any(not one.rule.is_partial for one in rules.allows)
-    }
-    answers = {
-        permission: permission in allowed or rules for permission, rules in contested.items() if rules.is_open
-    }
-    return Access(frozenset(allowed), answers, contested, min(moments, default=None))
+
+
+def gather_given(matrix: Matrix, scope: Scope) -> dict[str, Contested]:
+    """Return the rules that somebody would have, wherever and whenever they hold; of denials what holds always."""
+    return gather(matrix, scope, lambda rule: rule.effect == "allow" or rule == rule.everywhere)
+
+
+def gather_givable(
+    matrix: Matrix, scope: Scope, *, workspace: str | None, now: datetime, until: datetime | None
+) -> dict[str, Contested]:
+    """Return the rules of who gives: what allows in a workspace from now until a moment, and all that ever denies."""
+
+    def counts(rule: Rule) -> bool:
+        is_long = rule.until is None or (until is not None and until <= rule.until)
+        return rule.effect == "deny" or (_is_in(rule, workspace) and _is_at(rule, now) and is_long)
+
+    return gather(matrix, scope, counts)
 
 
 def included_roles(matrix: Matrix, scope: Scope) -> frozenset[str]:
@@ -140,8 +169,12 @@ def _bases(matrix: Matrix, scope: Scope) -> Iterator[tuple[str, Basis]]:
             yield permission, Basis(grant.rule, grant=grant.id)
 
 
-def _is_now(rule: Rule, now: datetime) -> bool:
-    return (rule.since is None or rule.since <= now) and (rule.until is None or now < rule.until)
+def _is_in(rule: Rule, workspace: object) -> bool:
+    return rule.workspace is None or (workspace is not None and rule.workspace == str(workspace))
+
+
+def _is_at(rule: Rule, moment: datetime) -> bool:
+    return (rule.since is None or rule.since <= moment) and (rule.until is None or moment < rule.until)
 
 
 def _holds(rule: Rule, asker: Asker, resource: Any) -> bool | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any, Final, Literal, TypeVar
@@ -12,7 +13,15 @@ from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError, PermissionDenied, RoleRequired
 from tenantkit.protocols import Clock, FeatureLookup
-from tenantkit.rbac.access import WORKSPACE, Access, Contested, compile_access, included_roles
+from tenantkit.rbac.access import (
+    WORKSPACE,
+    Access,
+    Contested,
+    compile_access,
+    gather_givable,
+    gather_given,
+    included_roles,
+)
 from tenantkit.rbac.condition import Asker
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import Basis, Decision, Reason, Rule
@@ -54,7 +63,7 @@ class Authorizer:
         size: int = _SIZE,
     ) -> None:
         self.matrix = matrix
-        self._clock, self._features, self._size = clock or SystemClock(), features, size
+        self.clock, self._features, self._size = clock or SystemClock(), features, size
         self._compiled: dict[object, Access] = {}
         self._lock = Lock()
         self._featured = frozenset(one.name for one in matrix.permissions.values() if one.feature is not None)
@@ -238,22 +247,31 @@ class Authorizer:
         rules = self.access(scope).contested.get(permission, _NOTHING)
         return false() if self._hindrance(scope, permission) else rules.clause(self._asker(scope), model)
 
-    def lacked(self, scope: Scope, other: Scope) -> str | None:
+    def lacked(
+        self, scope: Scope, other: Scope, *, workspace: str | None = None, until: datetime | None = None
+    ) -> str | None:
         """
         Return a permission that another scope has, and this one has not as far; None where there is none.
 
-        Nobody gives away what they do not have: of what holds on some resources alone, the giver needs the same rules,
-        or the permission on every resource.
+        Nobody gives away what they do not have: not elsewhere, not for longer; of what holds on some resources alone
+        the giver needs the same rules, or the permission on every resource.
+
+        Args:
+            scope: whose actor gives.
+            other: what somebody would have.
+            workspace: where they would; everywhere by default.
+            until: how long they would; for ever by default.
         """
-        ours, theirs = self.access(scope), self.access(other)
-        for permission in sorted(theirs.answers.keys() - ours.allowed):
-            if self._hindrance(other, permission) == "credentials":
+        bounds: dict[str, Any] = {"workspace": workspace, "now": self.clock.now(), "until": until}
+        ours = gather_givable(self.matrix, scope, **bounds)
+        for permission, would in sorted(gather_given(self.matrix, other).items()):
+            if not would.is_open or (other.limits is not None and permission not in other.limits):
                 continue
-            has, would = ours.contested.get(permission, _NOTHING), theirs.contested[permission]
-            is_as_far = _rules(would.allows) <= _rules(has.allows) and _rules(has.denies) <= _rules(
-                would.denies
+            has = ours.get(permission, _NOTHING)
+            is_as_far = has.is_plain or (
+                _rules(would.allows) <= _rules(has.allows) and _rules(has.denies) <= _rules(would.denies)
             )
-            if not is_as_far or self._hindrance(scope, permission) == "credentials":
+            if not is_as_far or (scope.limits is not None and permission not in scope.limits):
                 return permission
         return None
 
@@ -272,8 +290,8 @@ class Authorizer:
             scope.impersonator is None,
         )
         access = self._compiled.get(key)
-        if access is None or (access.until is not None and access.until <= self._clock.now()):
-            access = compile_access(self.matrix, scope, self._clock.now(), featured=self._featured)
+        if access is None or (access.until is not None and access.until <= self.clock.now()):
+            access = compile_access(self.matrix, scope, self.clock.now(), featured=self._featured)
             with self._lock:
                 self._compiled[key] = access
                 while len(self._compiled) > self._size:
@@ -329,7 +347,7 @@ class Authorizer:
 
 
 def _rules(bases: Iterable[Basis]) -> frozenset[Rule]:
-    return frozenset(replace(one.rule, permission="") for one in bases)
+    return frozenset(replace(one.rule.everywhere, permission="") for one in bases)
 
 
 def _model_of(statement: Select[Any]) -> Any:

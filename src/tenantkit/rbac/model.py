@@ -1,6 +1,6 @@
 """The nouns of authorization."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,10 +82,14 @@ class Rule:
         return self.when is not None or self.resource is not None
 
     @property
+    def everywhere(self) -> "Rule":
+        """The same rule, in every workspace and at all times."""
+        return replace(self, workspace=None, since=None, until=None)
+
+    @property
     def is_plain(self) -> bool:
         """Whether it allows everywhere and always."""
-        bounds = (self.when, self.resource, self.workspace, self.since, self.until)
-        return self.effect == "allow" and all(one is None for one in bounds)
+        return self.effect == "allow" and not self.is_partial and self == self.everywhere
 
     def __str__(self) -> str:
         words = [f"{self.effect}s {self.permission!r}"]

@@ -1,0 +1,313 @@
+"""Who may do what as a kit offers it: questions in the current scope, and the rules that tenants make."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from tenantkit.core.actor import Actor
+from tenantkit.core.scope import Scope, current
+from tenantkit.core.tenant import Tenant
+from tenantkit.exceptions import PermissionDenied
+from tenantkit.protocols import MembershipLookup
+from tenantkit.rbac import (
+    Authorizer,
+    Change,
+    Decision,
+    Grant,
+    MemberRules,
+    Mode,
+    Role,
+    Rule,
+    Rulebook,
+    RuleStore,
+    role_data,
+    rule_data,
+)
+
+if TYPE_CHECKING:
+    from tenantkit.kit.scopes import Scopes
+
+__all__ = ["KitAccess", "KitQuestions"]
+
+Selected = TypeVar("Selected", bound=Select[Any])
+
+
+class KitQuestions:
+    """
+    What the actor of the current scope may do. Costs no statement; see :class:`~tenantkit.rbac.Authorizer`.
+
+    .. versionadded:: 0.1
+    """
+
+    authorizer: Authorizer
+
+    def check(self, permission: str, resource: object = None) -> bool:
+        """Whether the actor may do something to a resource; see :meth:`Authorizer.check`."""
+        return self.authorizer.check(current(), permission, resource)
+
+    def check_some(self, permission: str) -> bool:
+        """Whether there can be a resource to which they may; see :meth:`Authorizer.check_some`."""
+        return self.authorizer.check_some(current(), permission)
+
+    def require(self, permission: str, resource: object = None, *, some: bool = False) -> None:
+        """Refuse unless they may; see :meth:`Authorizer.require`."""
+        self.authorizer.require(current(), permission, resource, some=some)
+
+    def require_any(self, permissions: Sequence[str], resource: object = None) -> None:
+        """Refuse unless one of several permissions is allowed; see :meth:`Authorizer.require_any`."""
+        self.authorizer.require_any(current(), permissions, resource)
+
+    def require_role(self, *roles: str) -> None:
+        """Refuse unless the actor holds one of several roles; see :meth:`Authorizer.require_role`."""
+        self.authorizer.require_role(current(), *roles)
+
+    def explain(self, permission: str, resource: object = None) -> Decision:
+        """Return the answer, with what it rests on; see :meth:`Authorizer.explain`."""
+        return self.authorizer.explain(current(), permission, resource)
+
+    def check_many(self, questions: Iterable[tuple[str, object]], mode: Mode = "all") -> list[bool]:
+        """Return the answers to several questions; see :meth:`Authorizer.check_many`."""
+        return self.authorizer.check_many(current(), questions, mode)
+
+    def allowed_actions(self, resource: object = None) -> frozenset[str]:
+        """Return all permissions that the actor has on a resource; see :meth:`Authorizer.allowed_actions`."""
+        return self.authorizer.allowed_actions(current(), resource)
+
+    def filter(self, statement: Selected, permission: str, *, model: Any = None) -> Selected:
+        """Return a select of only those rows on which they may; see :meth:`Authorizer.filter`."""
+        return self.authorizer.filter(current(), statement, permission, model=model)
+
+
+class KitAccess(KitQuestions):
+    """
+    What the actor of the current scope may do, and what tenants say of it beside the matrix.
+
+    A tenant's own roles and what was granted to its members are kept on the session of the current scope, in its
+    transaction, and count from its commit on: at once in this process, and in others as soon as they are told, or when
+    what they remember expires (``member_cache_lifetime``, ``directory_cache_lifetime``). In a request nobody gives away
+    what they do not have themselves. Each change is recorded in the tenant's trail.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, kit: "Scopes", authorizer: Authorizer, store: RuleStore) -> None:
+        self._kit, self.authorizer, self.store = kit, authorizer, store
+
+    def roles(self) -> Mapping[str, Role]:
+        """Return the roles that a member of the current tenant can hold, its own among them. Costs one statement."""
+        return self._roles(self._kit.session(), current())
+
+    async def aroles(self) -> Mapping[str, Role]:
+        """Return the roles, on the async session; see :meth:`roles`."""
+        return await self._kit.async_session().run_sync(self._roles, current())
+
+    def define_role(self, role: Role) -> None:
+        """
+        Define a role of the current tenant, or define it anew. Recorded as ``role.defined``. Costs six statements.
+
+        Raises:
+            PermissionDenied: in a request, the actor has not what the role would allow.
+            ConfigurationError: it names what there is not, or includes itself.
+            AlreadyTaken: the application has a role of this name.
+        """
+        self._define(self._kit.session(), current(), role)
+
+    async def adefine_role(self, role: Role) -> None:
+        """Define a role on the async session; see :meth:`define_role`."""
+        await self._kit.async_session().run_sync(self._define, current(), role)
+
+    def remove_role(self, name: str) -> bool:
+        """
+        End a role of the current tenant; return whether there was one. Recorded as ``role.removed``.
+
+        Who holds it keeps its name, which grants nothing any more. Costs five statements.
+
+        Raises:
+            InvalidValue: another role includes it.
+        """
+        return self._remove(self._kit.session(), current(), name)
+
+    async def aremove_role(self, name: str) -> bool:
+        """End a role on the async session; see :meth:`remove_role`."""
+        return await self._kit.async_session().run_sync(self._remove, current(), name)
+
+    def grant(self, user_id: str, rule: Rule | str) -> Grant:
+        """
+        Allow something to one member, or deny it. Recorded as ``permission.granted`` or ``permission.denied``.
+
+        Costs four statements.
+
+        Args:
+            user_id: to whom.
+            rule: what; a text allows the permission that it names.
+
+        Raises:
+            PermissionDenied: in a request, the actor has not what they allow.
+            ConfigurationError: the rule names what there is not.
+        """
+        return self._grant(self._kit.session(), current(), user_id, rule)
+
+    async def agrant(self, user_id: str, rule: Rule | str) -> Grant:
+        """Grant on the async session; see :meth:`grant`."""
+        return await self._kit.async_session().run_sync(self._grant, current(), user_id, rule)
+
+    def delegate(self, user_id: str, rule: Rule | str, *, until: datetime) -> Grant:
+        """
+        Lend another member what the actor may do. Recorded as ``permission.delegated``. Costs four statements.
+
+        It counts until the moment, and only while the actor has it, too; what was lent cannot be lent on.
+
+        Args:
+            user_id: to whom.
+            rule: what; a text lends the permission that it names.
+            until: how long.
+
+        Raises:
+            PermissionDenied: the actor has it not, or it was lent to them.
+            InvalidValue: nobody acts, or the rule denies.
+            ConfigurationError: the rule names what there is not.
+        """
+        return self._delegate(self._kit.session(), current(), user_id, _ending(rule, until))
+
+    async def adelegate(self, user_id: str, rule: Rule | str, *, until: datetime) -> Grant:
+        """Lend on the async session; see :meth:`delegate`."""
+        return await self._kit.async_session().run_sync(
+            self._delegate, current(), user_id, _ending(rule, until)
+        )
+
+    def revoke(self, grant_id: str) -> bool:
+        """End a grant; return whether there was one. Recorded as ``permission.revoked``. Costs five statements."""
+        return self._revoke(self._kit.session(), current(), grant_id)
+
+    async def arevoke(self, grant_id: str) -> bool:
+        """End a grant on the async session; see :meth:`revoke`."""
+        return await self._kit.async_session().run_sync(self._revoke, current(), grant_id)
+
+    def grants(self, user_id: str | None = None) -> list[Grant]:
+        """Return what was granted in the current tenant and counts, or will: to one, or to all. Costs one statement."""
+        return self.store.grants(self._kit.session(), current().tenant.id, user_id)
+
+    async def agrants(self, user_id: str | None = None) -> list[Grant]:
+        """Return what was granted, on the async session; see :meth:`grants`."""
+        return await self._kit.async_session().run_sync(self.store.grants, current().tenant.id, user_id)
+
+    def history(self, *, limit: int = 100) -> list[Change]:
+        """Return what the current tenant defined and granted, the newest first; see :meth:`RuleStore.history`."""
+        return self.store.history(self._kit.session(), current().tenant.id, limit=limit)
+
+    async def ahistory(self, *, limit: int = 100) -> list[Change]:
+        """Return what was defined and granted, on the async session; see :meth:`history`."""
+        return await self._kit.async_session().run_sync(self.store.history, current().tenant.id, limit=limit)
+
+    # what requests are told ---------------------------------------------------------------------------------------
+
+    def member_rules(
+        self, session: Session, tenant: Tenant, user_id: str, *, members: MembershipLookup, book: Rulebook
+    ) -> MemberRules:
+        """
+        Return what counts for a member beside the matrix, on an unscoped session.
+
+        Costs one statement, and for each grant that was lent one more, which asks whether the lender has it still, and
+        where they are members one for what was granted to them.
+        """
+        given = self.store.grants(session, tenant.id, user_id)
+        counting = tuple(
+            one
+            for one in given
+            if not one.delegated or self._has_still(session, tenant, one, members=members, book=book)
+        )
+        return replace(book.rules, grants=counting) if counting else book.rules
+
+    def _has_still(
+        self, session: Session, tenant: Tenant, lent: Grant, *, members: MembershipLookup, book: Rulebook
+    ) -> bool:
+        lender = lent.given_by or ""
+        membership = members.membership(tenant, lender)
+        if membership is None:
+            return False
+        own = tuple(one for one in self.store.grants(session, tenant.id, lender) if not one.delegated)
+        scope = Scope(
+            tenant,
+            Actor(lender),
+            roles=membership.roles,
+            permissions=membership.permissions,
+            rules=replace(book.rules, grants=own),
+        )
+        now = self.authorizer.clock.now()
+        return self._lacked(scope, replace(lent.rule, since=None, until=now)) is None
+
+    # on a session -------------------------------------------------------------------------------------------------
+
+    def _roles(self, session: Session, scope: Scope) -> Mapping[str, Role]:
+        made = self.store.rulebook(session, scope.tenant.id).rules.roles
+        own = {name: role for name, role in self.authorizer.matrix.roles.items() if role.side == "tenant"}
+        return {**made, **own}
+
+    def _define(self, session: Session, scope: Scope, role: Role) -> None:
+        before = self.store.define_role(session, scope.tenant.id, role, actor=scope.actor)
+        if scope.is_bounded:
+            made = self.store.rulebook(session, scope.tenant.id).rules
+            would = replace(
+                scope, roles=frozenset({role.name}), permissions=frozenset(), limits=None, rules=made
+            )
+            self._check_lacking(self.authorizer.lacked(scope, would), f"The role {role.name!r} would allow")
+        details = {"role": role_data(role), "before": None if before is None else role_data(before)}
+        self._kit.audit.trail.record(session, scope, "role.defined", f"role:{role.name}", details=details)
+
+    def _remove(self, session: Session, scope: Scope, name: str) -> bool:
+        before = self.store.remove_role(session, scope.tenant.id, name, actor=scope.actor)
+        if before is not None:
+            details = {"before": role_data(before)}
+            self._kit.audit.trail.record(session, scope, "role.removed", f"role:{name}", details=details)
+        return before is not None
+
+    def _grant(self, session: Session, scope: Scope, user_id: str, rule: Rule | str) -> Grant:
+        rule = Rule(rule) if isinstance(rule, str) else rule
+        if scope.is_bounded and rule.effect == "allow":
+            self._check_lacking(self._lacked(scope, rule), "You would allow")
+        made = self.store.grant(session, scope.tenant.id, user_id, rule, actor=scope.actor)
+        self._tell(
+            session, scope, "permission.granted" if rule.effect == "allow" else "permission.denied", made
+        )
+        return made
+
+    def _delegate(self, session: Session, scope: Scope, user_id: str, rule: Rule) -> Grant:
+        if scope.actor is not None:
+            own = scope.rules and replace(
+                scope.rules, grants=tuple(one for one in scope.rules.grants if not one.delegated)
+            )
+            self._check_lacking(self._lacked(replace(scope, rules=own), rule), "You would lend")
+        made = self.store.grant(session, scope.tenant.id, user_id, rule, delegated=True, actor=scope.actor)
+        self._tell(session, scope, "permission.delegated", made)
+        return made
+
+    def _revoke(self, session: Session, scope: Scope, grant_id: str) -> bool:
+        ended = self.store.revoke(session, scope.tenant.id, grant_id, actor=scope.actor)
+        if ended is not None:
+            self._tell(session, scope, "permission.revoked", ended)
+        return ended is not None
+
+    def _tell(self, session: Session, scope: Scope, action: str, grant: Grant) -> None:
+        details = {"user": grant.user_id, "rule": rule_data(grant.rule)}
+        self._kit.audit.trail.record(session, scope, action, f"grant:{grant.id}", details=details)
+
+    def _lacked(self, scope: Scope, rule: Rule) -> str | None:
+        """Return what the actor of a scope lacks of a rule, for as long as it holds and where it does."""
+        given = MemberRules(grants=(Grant("", "", rule),))
+        would = replace(scope, roles=frozenset(), permissions=frozenset(), limits=None, rules=given)
+        return self.authorizer.lacked(scope, would, workspace=rule.workspace, until=rule.until)
+
+    def _check_lacking(self, permission: str | None, what: str) -> None:
+        if permission is not None:
+            raise PermissionDenied(
+                f"{what} {permission!r}, which you do not have, or not for as long and not everywhere.",
+                permission=permission,
+            )
+
+
+def _ending(rule: Rule | str, until: datetime) -> Rule:
+    return Rule(rule, until=until) if isinstance(rule, str) else replace(rule, until=until)

@@ -1,0 +1,434 @@
+"""Roles that tenants make, and what they grant to single members: kept, counted, told, and bounded."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from tenantkit import Actor
+from tenantkit.core.scope import RequestFacts, enter
+from tenantkit.exceptions import (
+    AlreadyTaken,
+    ConfigurationError,
+    InvalidValue,
+    NotAMember,
+    PermissionDenied,
+)
+from tenantkit.kit import RequestCredentials
+from tenantkit.rbac import Authorizer, Change, Matrix, Role, Rule, owner_of
+from tenantkit.testing.services import find_redis
+from tests.integration.office import Document, Hands, make_kit, sign_up
+from tests.unit.clocks import FixedClock
+
+pytestmark = pytest.mark.anyio
+LIFETIME = 30
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands still."""
+    return FixedClock()
+
+
+@pytest.fixture
+def kit(database, clock):
+    """Give the kit of one process."""
+    kit = make_kit(database, clock=clock, directory_cache_lifetime=LIFETIME, missing_cache_lifetime=0)
+    yield kit
+    kit.dispose()
+
+
+@pytest.fixture
+def acme(kit):
+    """Give a tenant with a writer and a reader."""
+    return sign_up(kit, "acme")
+
+
+@pytest.fixture(params=["sync", "async"])
+async def hands(request, kit):
+    """Give what works with the kit by one kind of session."""
+    yield Hands(kit, request.param)
+    await kit.adispose()
+
+
+def identify(kit, tenant, user="reader"):
+    """Return the scope of a member's request."""
+    token = kit.tokens.issue(user, tenant)
+    return kit.identify(RequestCredentials(None, token, RequestFacts(resolved_by=None)))
+
+
+def may(kit, tenant, permission, user="reader", resource=None):
+    """Whether a member may do something in a request."""
+    return kit.access.authorizer.check(identify(kit, tenant, user), permission, resource)
+
+
+async def kept(hands, tenant, name, *arguments, actor="admin", **options):
+    """Change rules by a script, and commit."""
+    async with hands.scope(tenant, actor=Actor(actor)):
+        made = await hands.twin("access", name, *arguments, **options)
+        await hands.do("commit")
+    return made
+
+
+async def events(hands, tenant):
+    """Return what the trail holds, the oldest first."""
+    async with hands.scope(tenant):
+        found = await hands.twin("audit", "latest")
+    return [(one.action, one.actor, one.target) for one in reversed(found)]
+
+
+def add_member(kit, tenant, user, roles):
+    """Make somebody a member."""
+    with kit.unscoped_session(reason="set up", actor="test") as session:
+        kit.directory.add_member(session, tenant, user, roles)
+        session.commit()
+
+
+async def test_a_tenant_makes_a_role(hands, kit, acme):
+    """A role that a tenant defines counts for its members at once, can be defined anew, and ends."""
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:read"),)))
+    add_member(kit, acme, "pat", ["planner"])
+    assert [True, False] == [may(kit, acme, one, "pat") for one in ("documents:read", "documents:write")]
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:*"),), description="Plans"))
+    assert may(kit, acme, "documents:write", "pat")
+    async with hands.scope(acme):
+        roles = await hands.twin("access", "roles")
+    assert {"planner", "writer", "reader"} == set(roles)
+    assert "Plans" == roles["planner"].description
+    assert await kept(hands, acme, "remove_role", "planner") is True
+    assert await kept(hands, acme, "remove_role", "planner") is False
+    assert not may(kit, acme, "documents:read", "pat")
+
+
+async def test_a_role_is_its_tenants(hands, kit, acme):
+    """Another tenant neither has the role, nor sees, changes or ends it, nor can its members hold it."""
+    bolt = sign_up(kit, "bolt")
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:*"),)))
+    with pytest.raises(ConfigurationError, match="no role 'planner'"):
+        add_member(kit, bolt, "pat", ["planner"])
+    async with hands.scope(bolt):
+        assert {"writer", "reader"} == set(await hands.twin("access", "roles"))
+    assert await kept(hands, bolt, "remove_role", "planner") is False
+    await kept(hands, bolt, "define_role", Role("planner", (Rule("documents:read"),)))
+    add_member(kit, acme, "pat", ["planner"])
+    add_member(kit, bolt, "pat", ["planner"])
+    assert [True, False] == [may(kit, one, "documents:write", "pat") for one in (acme, bolt)]
+
+
+async def test_roles_include_roles(hands, kit, acme):
+    """A tenant's role can include the application's and its own, never itself; what is included cannot end."""
+    await kept(hands, acme, "define_role", Role("helper", includes=("reader",)))
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:write"),), includes=("helper",)))
+    add_member(kit, acme, "pat", ["planner"])
+    assert may(kit, acme, "documents:read", "pat")
+    with pytest.raises(ConfigurationError, match="include each other: helper -> planner -> helper"):
+        await kept(hands, acme, "define_role", Role("helper", includes=("planner",)))
+    with pytest.raises(InvalidValue, match="'planner' includes 'helper'"):
+        await kept(hands, acme, "remove_role", "helper")
+
+
+@pytest.mark.parametrize(
+    ("role", "error", "why"),
+    [
+        (Role("writer", (Rule("documents:read"),)), AlreadyTaken, "the application's own"),
+        (Role("planner", (Rule("documents:raed"),)), ConfigurationError, "Did you mean 'documents:read'"),
+        (Role("planner", includes=("wrter",)), ConfigurationError, "Did you mean 'writer'"),
+        (Role("planner", side="host"), InvalidValue, "of no other side"),
+        (Role(" planner", (Rule("documents:read"),)), ConfigurationError, "needs a name"),
+        (Role("p" * 101), InvalidValue, "100"),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+async def test_roles_that_cannot_be(hands, kit, acme, role, error, why):
+    """A role that names what there is not is refused, and nothing of it is kept."""
+    with pytest.raises(error, match=why):
+        await kept(hands, acme, "define_role", role)
+    assert [] == await events(hands, acme)
+
+
+async def test_a_member_is_granted_something(hands, kit, acme):
+    """What is granted counts for one member at once, until it is revoked; what is denied wins over roles."""
+    given = await kept(hands, acme, "grant", "reader", "documents:write")
+    bolt = sign_up(kit, "bolt")
+    assert [True, False] == [may(kit, one, "documents:write") for one in (acme, bolt)]
+    denied = await kept(hands, acme, "grant", "writer", Rule("documents:write", "deny"))
+    assert not may(kit, acme, "documents:write", "writer")
+    assert await kept(hands, acme, "revoke", denied.id) is True
+    assert may(kit, acme, "documents:write", "writer")
+    assert await kept(hands, acme, "revoke", given.id) is True
+    assert await kept(hands, acme, "revoke", given.id) is False
+    assert await kept(hands, acme, "revoke", "no id") is False
+    assert not may(kit, acme, "documents:write")
+    names = [
+        ("permission.granted", "admin"),
+        ("permission.denied", "admin"),
+        *[("permission.revoked", "admin")] * 2,
+    ]
+    assert names == [one[:2] for one in await events(hands, acme)]
+
+
+async def test_another_tenants_grant_cannot_be_revoked(hands, kit, acme):
+    """Grants are a tenant's own, whoever knows their id."""
+    bolt = sign_up(kit, "bolt")
+    given = await kept(hands, acme, "grant", "reader", "documents:write")
+    assert await kept(hands, bolt, "revoke", given.id) is False
+    async with hands.scope(bolt):
+        assert [] == await hands.twin("access", "grants")
+        assert [] == await hands.twin("access", "history")
+    assert may(kit, acme, "documents:write")
+
+
+async def test_grants_have_their_time(hands, kit, acme, clock):
+    """A grant counts from its beginning to its end, by the clock, and whatever is remembered."""
+    now = clock.now()
+    rule = Rule("documents:write", since=now + timedelta(seconds=5), until=now + timedelta(seconds=10))
+    await kept(hands, acme, "grant", "reader", rule)
+    found = []
+    for _ in range(4):
+        found.append(may(kit, acme, "documents:write"))
+        clock.move(4)
+    assert [False, False, True, False] == found
+    async with hands.scope(acme):
+        assert [] == await hands.twin("access", "grants", "reader")  # what is over is history
+        assert 1 == len(await hands.twin("access", "history"))
+
+
+async def test_grants_of_one_thing(hands, kit, acme):
+    """A grant can be of one resource, which the filter lets through and the general question does not."""
+    async with hands.scope(acme):
+        await hands.add(*(Document(name=name) for name in ("one", "two")))
+        one, two = list(await hands.do("scalars", select(Document).order_by(Document.id)))
+        ids = one.id, two.id
+        await hands.do("commit")
+    await kept(hands, acme, "grant", "reader", Rule("documents:write", resource=f"documents:{ids[0]}"))
+    scope = identify(kit, acme)
+    asked = kit.access.authorizer
+    assert not asked.check(scope, "documents:write")
+    assert asked.check_some(scope, "documents:write")
+    with kit.entered(scope):
+        documents = {one.id: one for one in kit.session().scalars(select(Document))}
+        assert {ids[0]} == {one for one in ids if kit.access.check("documents:write", documents[one])}
+        shown = kit.session().scalars(kit.access.filter(select(Document.id), "documents:write")).all()
+        assert [ids[0]] == shown
+
+
+async def test_a_filter_stays_in_its_tenant(hands, kit, acme):
+    """What a rule lets through is still only the tenant's own."""
+    bolt = sign_up(kit, "bolt")
+    for tenant in (acme, bolt):
+        async with hands.scope(tenant):
+            await hands.add(Document(name=tenant.slug))
+            await hands.do("commit")
+    with kit.entered(identify(kit, acme, "writer")):
+        shown = kit.session().scalars(kit.access.filter(select(Document.name), "documents:write")).all()
+    assert ["acme"] == shown
+
+
+async def test_in_a_request_nobody_gives_what_they_lack(hands, kit, acme):
+    """A reader can make no role and give no grant that writes, whole or in part; a writer can."""
+    for user, is_good in (("reader", False), ("writer", True)):
+        for name, *arguments in (
+            ("define_role", Role(f"by-{user}", (Rule("documents:write"),))),
+            ("define_role", Role(f"through-{user}", includes=("writer",))),
+            ("define_role", Role(f"some-{user}", (Rule("documents:write", resource="documents:1"),))),
+            ("define_role", Role(f"there-{user}", (Rule("documents:write", workspace="7"),))),
+            ("grant", "writer", "documents:write"),
+            ("grant", "writer", Rule("documents:write", when=owner_of("name"))),
+        ):
+            scope = identify(kit, acme, user)
+            with enter(scope):
+                if is_good:
+                    await hands.twin("access", name, *arguments)
+                else:
+                    with pytest.raises(PermissionDenied, match="'documents:write', which you do not have"):
+                        await hands.twin("access", name, *arguments)
+                await hands.do("rollback")
+            await kit.arelease(scope)
+
+
+async def test_a_limited_giver_gives_as_limited(hands, kit, acme, clock):
+    """Who has something until a moment, or in one workspace, gives it no longer and nowhere else."""
+    soon = clock.now() + timedelta(hours=1)
+    await kept(hands, acme, "grant", "reader", Rule("documents:write", until=soon))
+    await kept(hands, acme, "grant", "writer", Rule("documents:write", "deny", workspace="7"))
+    for user, rule, is_good in (
+        ("reader", Rule("documents:write", until=soon), True),
+        ("reader", Rule("documents:write", until=soon + timedelta(seconds=1)), False),
+        ("reader", Rule("documents:write"), False),
+        ("writer", Rule("documents:write", workspace="8"), False),  # a denial anywhere is one
+        ("writer", Rule("documents:read", workspace="7"), True),
+    ):
+        scope = identify(kit, acme, user)
+        with enter(scope):
+            if is_good:
+                await hands.twin("access", "grant", "reader", rule)
+            else:
+                with pytest.raises(PermissionDenied):
+                    await hands.twin("access", "grant", "reader", rule)
+            await hands.do("rollback")
+        await kit.arelease(scope)
+
+
+async def delegated(hands, kit, tenant, rule, *, until, giver="writer", to="reader"):
+    """Lend something in a request, and commit."""
+    scope = identify(kit, tenant, giver)
+    with enter(scope):
+        made = await hands.twin("access", "delegate", to, rule, until=until)
+        await hands.do("commit")
+    await kit.arelease(scope)
+    return made
+
+
+async def test_what_is_lent_ends_with_its_time(hands, kit, acme, clock):
+    """A delegation counts until its moment."""
+    await delegated(hands, kit, acme, "documents:write", until=clock.now() + timedelta(seconds=10))
+    assert may(kit, acme, "documents:write")
+    clock.move(10)
+    assert not may(kit, acme, "documents:write")
+    assert [("permission.delegated", "writer")] == [one[:2] for one in await events(hands, acme)]
+
+
+@pytest.mark.parametrize("how", ["removed", "suspended", "other role", "denied"])
+async def test_what_is_lent_ends_with_the_lenders_own(hands, kit, acme, clock, how):
+    """A delegation counts only while whoever lent has it, too."""
+    await delegated(hands, kit, acme, "documents:write", until=clock.now() + timedelta(days=1))
+    assert may(kit, acme, "documents:write")
+    if how == "denied":
+        await kept(hands, acme, "grant", "writer", Rule("documents:write", "deny"))
+    else:
+        with kit.unscoped_session(reason="change", actor="test") as session:
+            if how == "removed":
+                kit.directory.remove_member(session, acme, "writer")
+            elif how == "suspended":
+                kit.directory.change_member(session, acme, "writer", status="suspended")
+            else:
+                kit.directory.change_member(session, acme, "writer", roles=["reader"])
+            session.commit()
+    assert not may(kit, acme, "documents:write")
+
+
+async def test_what_was_lent_is_not_lent_on(hands, kit, acme, clock):
+    """Nobody lends what they lack, or what was lent to them, or for longer than they have it."""
+    until = clock.now() + timedelta(days=1)
+    with pytest.raises(PermissionDenied):
+        await delegated(hands, kit, acme, "documents:write", until=until, giver="reader", to="writer")
+    await delegated(hands, kit, acme, "documents:write", until=until)
+    assert may(kit, acme, "documents:write")
+    with pytest.raises(PermissionDenied):
+        await delegated(hands, kit, acme, "documents:write", until=until, giver="reader", to="writer")
+    with pytest.raises(InvalidValue, match="somebody, until a moment"):
+        async with hands.scope(acme):
+            await hands.twin("access", "delegate", "reader", "documents:read", until=until)
+
+
+async def test_the_history_is_whole(hands, kit, acme, clock):
+    """What was defined and granted stays: by whom, from when, and until when."""
+    before = clock.now()
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:read"),)))
+    clock.move(60)
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:*"),)), actor="other")
+    clock.move(60)
+    given = await kept(hands, acme, "grant", "reader", Rule("documents:write", when=owner_of("name")))
+    async with hands.scope(acme):
+        found = await hands.twin("access", "history")
+        newest = await hands.twin("access", "history", limit=1)
+    minute = timedelta(minutes=1)
+    assert [
+        Change(given, before + 2 * minute, "admin"),
+        Change(Role("planner", (Rule("documents:*"),)), before + minute, "other"),
+        Change(Role("planner", (Rule("documents:read"),)), before, "admin", before + minute, "other"),
+    ] == found
+    assert found[:1] == newest
+
+
+async def test_nothing_counts_that_was_rolled_back(hands, kit, acme):
+    """A change is part of the caller's transaction."""
+    may(kit, acme, "documents:write")
+    async with hands.scope(acme, actor=Actor("admin")):
+        await hands.twin("access", "grant", "reader", "documents:write")
+        await hands.do("rollback")
+    assert not may(kit, acme, "documents:write")
+    assert [] == await events(hands, acme)
+
+
+async def test_keys_hold_a_tenants_roles(hands, kit, acme):
+    """An API key can hold a role that its tenant made, and does what that allows from then on."""
+    await kept(hands, acme, "define_role", Role("importer", (Rule("documents:write"),)))
+    async with hands.scope(acme, actor=Actor("admin")):
+        made = await hands.twin("api_keys", "create", "import", lifetime=60, roles=["importer"])
+        await hands.do("commit")
+    scope = kit.identify(RequestCredentials(None, made.text, RequestFacts()))
+    asked = kit.access.authorizer
+    assert [True, False] == [asked.check(scope, one) for one in ("documents:write", "documents:read")]
+
+
+async def test_a_rule_of_before_counts_for_nothing(database, hands, kit, acme):
+    """A role that names a permission which the application dropped allows that no more, and the rest as before."""
+    await kept(hands, acme, "define_role", Role("planner", (Rule("documents:read"), Rule("documents:write"))))
+    add_member(kit, acme, "pat", ["planner"])
+    later = Authorizer(Matrix({"documents:read": ""}, {}))
+    assert frozenset({"documents:read"}) == later.allowed_actions(identify(kit, acme, "pat"))
+
+
+def test_a_revocation_reaches_another_process_within_the_lifetime(database, clock):
+    """Without Redis another process hears of nothing, and relies on what it knows no longer than the stated time."""
+    ours, theirs = (make_kit(database, clock=clock, directory_cache_lifetime=LIFETIME) for _ in range(2))
+    acme = sign_up(ours, "acme")
+    with ours.scope(acme, actor=Actor("admin")):
+        given = ours.access.grant("reader", "documents:write")
+        ours.session().commit()
+    assert may(theirs, acme, "documents:write")
+    with ours.scope(acme, actor=Actor("admin")):
+        ours.access.revoke(given.id)
+        ours.session().commit()
+    assert not may(ours, acme, "documents:write")
+    assert may(theirs, acme, "documents:write")
+    clock.move(LIFETIME)
+    assert not may(theirs, acme, "documents:write")
+    for kit in (ours, theirs):
+        kit.dispose()
+
+
+def test_a_revocation_reaches_another_process_through_redis(database):
+    """With Redis it is told: another kit on the same server forgets what it knew."""
+    with find_redis() as server:
+        options = {
+            "redis_url": server.url,
+            "redis_prefix": "rules-of-tenants",
+            "directory_cache_lifetime": 3600,
+        }
+        ours, theirs = (make_kit(database, **options) for _ in range(2))
+        acme = sign_up(ours, "acme")
+        with ours.scope(acme, actor=Actor("admin")):
+            given = ours.access.grant("reader", "documents:write")
+            ours.session().commit()
+        assert may(theirs, acme, "documents:write")
+        told = _when_forgotten(theirs, acme)
+        with ours.scope(acme, actor=Actor("admin")):
+            ours.access.revoke(given.id)
+            ours.session().commit()
+        assert told.wait(20)
+        assert not may(theirs, acme, "documents:write")
+        for kit in (ours, theirs):
+            kit.dispose()
+
+
+def _when_forgotten(kit, tenant):
+    """Return an event that is set once a kit forgot what it knew of a tenant."""
+    told, forget = threading.Event(), kit.directory_cache.forget
+
+    def forget_and_tell(tenant_id):
+        forget(tenant_id)
+        if tenant_id == str(tenant.id):
+            told.set()
+
+    kit.directory_cache.forget = forget_and_tell
+    return told
+
+
+async def test_a_stranger_with_a_grant_is_no_member(hands, kit, acme):
+    """A grant makes nobody a member: who is none is refused, whatever was granted."""
+    await kept(hands, acme, "grant", "stranger", "documents:write")
+    with pytest.raises(NotAMember):
+        identify(kit, acme, "stranger")
