@@ -83,9 +83,9 @@ class Requests(Scopes):
         """
         Return the scope of a request: verify its token, settle its tenant, find the actor's membership.
 
-        Costs one statement for each source that speaks, one for the tenant's rules, one for the membership, and where the
-        tenant granted anything to single members one for that: on a connection of the owner, and none for what the cache
-        knows.
+        Costs one statement for each source that speaks, one for the tenant's rules, one for the membership, and where
+        the tenant granted anything to single members one for that: on a connection of the owner, and none for what the
+        cache knows.
 
         Raises:
             NotAuthenticated: there is no token.
