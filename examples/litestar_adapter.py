@@ -57,8 +57,8 @@ class Tenancy(Guards[Any]):
     def _check(self, is_known: Callable[[TenantKit], object]) -> None:
         is_known(self._kit)
 
-    def _requires(self, permission: str) -> Any:
-        return _guard(lambda _connection: self._kit.access.require(permission))
+    def _asks(self, question: Callable[[TenantKit], object], status: int) -> Any:  # noqa: ARG002 - only documents need it
+        return _guard(lambda _connection: question(self._kit))
 
     def _consumes(self, meter: str, units: int) -> Any:
         return _guard_in_thread(self._kit.quotas.consume, lambda _connection: (meter, units))
@@ -68,9 +68,6 @@ class Tenancy(Guards[Any]):
         return _guard_in_thread(
             self._kit.require_owner, lambda connection: (ownership, str(connection.path_params[key]))
         )
-
-    def _requires_workspace(self) -> Any:
-        return _guard(lambda _connection: self._kit.require_workspace())
 
 
 def _guard(check: Callable[[Connection], object]) -> Any:

@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.kit import TenantKit
 from tenantkit.quotas import check_units
 
@@ -22,15 +24,43 @@ class Guards(ABC, Generic[Spelled]):
     .. versionadded:: 0.1
     """
 
-    def requires(self, permission: str) -> Spelled:
+    def requires(self, permission: str, *, some: bool = False) -> Spelled:
         """
-        Return a guard that refuses with 403 unless the actor's roles grant a permission.
+        Return a guard that refuses with 403 unless the actor has a permission.
+
+        Args:
+            permission: the permission, on every resource.
+            some: whether it is enough that they can have it on some resource: for a handler that asks about each, by
+                ``kit.access.require(permission, row)`` or ``kit.access.filter``.
 
         Raises:
             ConfigurationError: the permission is not declared in the matrix.
         """
         self._check(lambda kit: kit.roles.check_declared(permission))
-        return self._requires(permission)
+        return self._asks(lambda kit: kit.access.require(permission, some=some), 403)
+
+    def requires_any(self, *permissions: str) -> Spelled:
+        """
+        Return a guard that refuses with 403 unless the actor has one of several permissions.
+
+        Raises:
+            ConfigurationError: one is not declared in the matrix, or none is given.
+        """
+        if not permissions:
+            raise ConfigurationError("requires_any() needs a permission at least.")
+        for permission in permissions:
+            self._check(partial(_declares, permission=permission))
+        return self._asks(lambda kit: kit.access.require_any(permissions), 403)
+
+    def requires_role(self, *roles: str) -> Spelled:
+        """
+        Return a guard that refuses with 403 unless the actor holds one of several roles, or one that includes one.
+
+        Raises:
+            ConfigurationError: the matrix has no such role, or none is given.
+        """
+        self._check(lambda kit: kit.roles.check_roles(*roles))
+        return self._asks(lambda kit: kit.access.require_role(*roles), 403)
 
     def consumes(self, meter: str, units: int = 1) -> Spelled:
         """
@@ -67,14 +97,15 @@ class Guards(ABC, Generic[Spelled]):
 
     def requires_workspace(self) -> Spelled:
         """Return a guard that refuses with 400 unless the token names a workspace."""
-        return self._requires_workspace()
+        return self._asks(lambda kit: kit.require_workspace(), 400)
 
     @abstractmethod
     def _check(self, is_known: Callable[[TenantKit], object]) -> None:
         """Let the kit be asked whether it knows what a guard needs."""
 
     @abstractmethod
-    def _requires(self, permission: str) -> Spelled: ...
+    def _asks(self, question: Callable[[TenantKit], object], status: int) -> Spelled:
+        """Return a guard that asks the kit at each request; what is raised is answered with the status."""
 
     @abstractmethod
     def _consumes(self, meter: str, units: int) -> Spelled: ...
@@ -82,5 +113,6 @@ class Guards(ABC, Generic[Spelled]):
     @abstractmethod
     def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Spelled: ...
 
-    @abstractmethod
-    def _requires_workspace(self) -> Spelled: ...
+
+def _declares(kit: TenantKit, permission: str) -> None:
+    kit.roles.check_declared(permission)

@@ -1,6 +1,6 @@
 """Who may do what as a kit offers it: questions in the current scope, and the rules that tenants make."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +24,8 @@ from tenantkit.rbac import (
     Rule,
     Rulebook,
     RuleStore,
+    check_owner,
+    guarded,
     role_data,
     rule_data,
 )
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["KitAccess", "KitQuestions"]
 
 Selected = TypeVar("Selected", bound=Select[Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class KitQuestions:
@@ -80,6 +83,72 @@ class KitQuestions:
     def filter(self, statement: Selected, permission: str, *, model: Any = None) -> Selected:
         """Return a select of only those rows on which they may; see :meth:`Authorizer.filter`."""
         return self.authorizer.filter(current(), statement, permission, model=model)
+
+    # decorators of functions, whatever calls them -----------------------------------------------------------------
+
+    def requires(
+        self, permission: str, *, on: str | None = None, some: bool = False
+    ) -> Callable[[Function], Function]:
+        """
+        Decorate a function, sync or async, so that it is refused without a permission.
+
+        .. code-block:: python
+
+            @kit.access.requires("documents:update", on="document")
+            def rename(document: Document, name: str) -> None: ...
+
+        Args:
+            permission: the permission.
+            on: the parameter that holds the resource; on every resource by default.
+            some: whether it is enough that the actor can have it on some resource.
+
+        Raises:
+            ConfigurationError: the permission is not declared, or the function has no such parameter.
+        """
+        self.authorizer.matrix.check_declared(permission)
+        return guarded(lambda resource: self.require(permission, resource, some=some), on)
+
+    def requires_any(self, *permissions: str, on: str | None = None) -> Callable[[Function], Function]:
+        """
+        Decorate a function so that it is refused without one of several permissions; see :meth:`requires`.
+
+        Raises:
+            ConfigurationError: one is not declared, none is given, or the function has no such parameter.
+        """
+        for permission in permissions or ("",):
+            self.authorizer.matrix.check_declared(permission)
+        return guarded(lambda resource: self.require_any(permissions, resource), on)
+
+    def requires_role(self, *roles: str) -> Callable[[Function], Function]:
+        """
+        Decorate a function so that it is refused without one of several roles; see :meth:`requires`.
+
+        Raises:
+            ConfigurationError: the matrix has no such role, or none is given.
+        """
+        self.authorizer.matrix.check_roles(*roles)
+        return guarded(lambda _resource: self.require_role(*roles), None)
+
+    def owns(self, on: str, *, by: str, unless: str | None = None) -> Callable[[Function], Function]:
+        """
+        Decorate a function so that it is refused unless a resource is the actor's; see :meth:`requires`.
+
+        Args:
+            on: the parameter that holds the resource.
+            by: its attribute that holds the owner's user id.
+            unless: a permission that stands in for owning.
+
+        Raises:
+            ConfigurationError: the permission is not declared, or the function has no such parameter.
+        """
+        if unless is not None:
+            self.authorizer.matrix.check_declared(unless)
+
+        def check(resource: object) -> None:
+            if unless is None or not self.check(unless):
+                check_owner(current(), getattr(resource, by, None), type(resource).__name__)
+
+        return guarded(check, on)
 
 
 class KitAccess(KitQuestions):

@@ -5,6 +5,7 @@ from tenantkit.rbac.authorizer import Authorizer, Mode
 from tenantkit.rbac.condition import Asker, Condition
 from tenantkit.rbac.conditions import AllOf, AnyOf, Not, Owner, Related, condition_from, owner_of
 from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
+from tenantkit.rbac.decorators import guarded
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import (
     Basis,
@@ -50,6 +51,7 @@ __all__ = [
     "Rulebook",
     "check_owner",
     "condition_from",
+    "guarded",
     "owner_of",
     "role_data",
     "role_from",

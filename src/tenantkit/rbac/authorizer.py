@@ -156,7 +156,9 @@ class Authorizer:
 
         Raises:
             RoleRequired: they hold none of them; the error names these and those that they hold.
+            ConfigurationError: the matrix has no such role.
         """
+        self.matrix.check_roles(*roles)
         if not included_roles(self.matrix, scope) & set(roles):
             raise RoleRequired(
                 f"This is for {' or '.join(roles)}, and you are {', '.join(sorted(scope.roles)) or 'without a role'} "

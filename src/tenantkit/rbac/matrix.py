@@ -149,6 +149,17 @@ class Matrix:
                 f"Permission {permission!r} is not declared.{meant(permission, self.permissions)}"
             )
 
+    def check_roles(self, *names: str) -> None:
+        """
+        Refuse names of roles that the matrix does not have.
+
+        Raises:
+            ConfigurationError: it lacks one, or none is given.
+        """
+        for name in names or ("",):
+            if name not in self.roles:
+                raise ConfigurationError(f"There is no role {name!r}.{meant(name, self.roles)}")
+
     def check_role(self, role: Role, roles: Mapping[str, Role]) -> None:
         """
         Refuse a role that names what there is not.

@@ -61,8 +61,8 @@ class Tenancy(Guards[Guard]):
     def _check(self, is_known: Callable[[TenantKit], object]) -> None:
         is_known(self.kit)
 
-    def _requires(self, permission: str) -> Guard:
-        return Guard(lambda _request, _named: self.kit.access.require(permission))
+    def _asks(self, question: Callable[[TenantKit], object], status: int) -> Guard:  # noqa: ARG002 - nothing is documented
+        return Guard(lambda _request, _named: question(self.kit))
 
     def _consumes(self, meter: str, units: int) -> Guard:
         return Guard(lambda _request, _named: self.kit.quotas.consume(meter, units))
@@ -70,9 +70,6 @@ class Tenancy(Guards[Guard]):
     def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Guard:
         find = _finder(model, by, unless)
         return Guard(lambda _request, named: find(self.kit, str(named[key])))
-
-    def _requires_workspace(self) -> Guard:
-        return Guard(lambda _request, _named: self.kit.require_workspace())
 
     @contextmanager
     def unscoped(self, *, reason: str, actor: Actor | str | None = None) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The nouns of tenancy as FastAPI's dependencies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from fastapi import Depends
@@ -17,14 +17,13 @@ from tenantkit.rbac import Ownership
 
 __all__ = [
     "ActorDep",
+    "Asks",
     "AsyncSessionDep",
     "Check",
     "ConsumesInLoop",
     "ConsumesInThread",
     "OwnsInLoop",
     "OwnsInThread",
-    "Requires",
-    "RequiresWorkspace",
     "ScopeDep",
     "SessionDep",
     "UnscopedSessionDep",
@@ -72,27 +71,15 @@ class Check:
     status: int
 
 
-class Requires(Check):
-    """Checks a permission."""
+class Asks(Check):
+    """Asks the kit."""
 
-    status = 403
-
-    def __init__(self, permission: str) -> None:
-        self.permission = permission
+    def __init__(self, question: Callable[[TenantKit], object], status: int) -> None:
+        self.question, self.status = question, status
 
     async def __call__(self, request: HTTPConnection) -> None:
-        """Refuse unless the actor has it."""
-        _kit(request).access.require(self.permission)
-
-
-class RequiresWorkspace(Check):
-    """Checks that the scope names a workspace."""
-
-    status = 400
-
-    async def __call__(self, request: HTTPConnection) -> None:
-        """Refuse unless it does."""
-        _kit(request).require_workspace()
+        """Refuse as the kit refuses."""
+        self.question(_kit(request))
 
 
 class _Consumes(Check):

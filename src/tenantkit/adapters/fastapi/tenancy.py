@@ -67,8 +67,8 @@ class Tenancy(Guards[Any]):
     def _check(self, is_known: Callable[[TenantKit], object]) -> None:
         is_known(self._kit)
 
-    def _requires(self, permission: str) -> Any:
-        return Depends(dependencies.Requires(permission))
+    def _asks(self, question: Callable[[TenantKit], object], status: int) -> Any:
+        return Depends(dependencies.Asks(question, status))
 
     def _consumes(self, meter: str, units: int) -> Any:
         kind = dependencies.ConsumesInThread if self._is_sync else dependencies.ConsumesInLoop
@@ -77,9 +77,6 @@ class Tenancy(Guards[Any]):
     def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Any:
         kind = dependencies.OwnsInThread if self._is_sync else dependencies.OwnsInLoop
         return Depends(kind(Ownership(model, by, unless), key))
-
-    def _requires_workspace(self) -> Any:
-        return Depends(dependencies.RequiresWorkspace())
 
 
 async def _answer(request: Request, error: Exception) -> Response:

@@ -119,8 +119,8 @@ class Tenancy(Guards[Guard]):
             is_known(self._kit)
         self._asked.append(is_known)
 
-    def _requires(self, permission: str) -> Guard:
-        return Guard(lambda: _kit().access.require(permission))
+    def _asks(self, question: Callable[[TenantKit], object], status: int) -> Guard:  # noqa: ARG002 - nothing is documented
+        return Guard(lambda: question(_kit()))
 
     def _consumes(self, meter: str, units: int) -> Guard:
         return Guard(lambda: _kit().quotas.consume(meter, units))
@@ -128,9 +128,6 @@ class Tenancy(Guards[Guard]):
     def _owns(self, model: type[Any], by: str, key: str, unless: str | None) -> Guard:
         ownership = Ownership(model, by, unless)
         return Guard(lambda: _kit().require_owner(ownership, str((request.view_args or {})[key])))
-
-    def _requires_workspace(self) -> Guard:
-        return Guard(lambda: _kit().require_workspace())
 
 
 def _session(app: Flask, environ: dict[str, Any]) -> Mapping[str, Any] | None:

@@ -17,7 +17,7 @@ from tenantkit.core.scope import current_or_none
 from tenantkit.exceptions import RowNotFound
 from tenantkit.isolation import TenantScoped, shared
 from tenantkit.quotas import Plan, Plans
-from tenantkit.rbac import Matrix
+from tenantkit.rbac import Matrix, Rule, owner_of
 from tenantkit.resolution import Claim, Host, TokenClaim, agree
 
 __all__ = [
@@ -82,7 +82,9 @@ class Page(TenantScoped, Base):
 
 def make_kit(settings: Settings, **options: Any) -> TenantKit:
     """Return a kit of the contract's application."""
-    permissions = {name: name for name in ("documents:read", "documents:write", "documents:manage")}
+    names = ("documents:read", "documents:write", "documents:edit", "documents:manage")
+    permissions = {name: name for name in names}
+    own = Rule("documents:edit", when=owner_of("author"))
     return TenantKit(
         settings,
         metadata=Base.metadata,
@@ -91,7 +93,7 @@ def make_kit(settings: Settings, **options: Any) -> TenantKit:
             permissions,
             {
                 "reader": ["documents:read"],
-                "writer": ["documents:read", "documents:write"],
+                "writer": ["documents:read", "documents:write", own],
                 "manager": ["documents:*"],
             },
         ),
@@ -131,6 +133,9 @@ class Route:
         work: what it does. Called with the kit, the session of the request (on asyncio inside ``run_sync``) and the
             parameters; without the kit and a session where ``sessionless``.
         requires: a permission.
+        some: a permission that is needed on some resource, about each of which the work asks.
+        any_of: permissions of which one is needed.
+        role: a role.
         consumes: a meter, of which it uses one unit.
         owns: the path parameter with the key of a :class:`Document` that the actor must be the author of, or hold
             ``documents:manage``.
@@ -143,6 +148,9 @@ class Route:
     path: str
     work: Work
     requires: str | None = None
+    some: str | None = None
+    any_of: tuple[str, ...] = ()
+    role: str | None = None
     consumes: str | None = None
     owns: str | None = None
     workspace: bool = False
@@ -155,6 +163,12 @@ def checks(tenancy: Any, route: Route) -> list[Any]:
     made = []
     if route.requires:
         made.append(tenancy.requires(route.requires))
+    if route.some:
+        made.append(tenancy.requires(route.some, some=True))
+    if route.any_of:
+        made.append(tenancy.requires_any(*route.any_of))
+    if route.role:
+        made.append(tenancy.requires_role(route.role))
     if route.workspace:
         made.append(tenancy.requires_workspace())
     if route.owns:
@@ -215,6 +229,17 @@ def _show(_kit: TenantKit, session: Session, document_id: str) -> Reply:
 def _delete(_kit: TenantKit, session: Session, document_id: str) -> Reply:
     session.delete(session.get_one(Document, int(document_id)))
     return Reply()
+
+
+def _edit(kit: TenantKit, session: Session, document_id: str) -> Reply:
+    document = session.get_one(Document, int(document_id))
+    kit.access.require("documents:edit", document)
+    document.name = "edited"
+    return Reply()
+
+
+def _editable(kit: TenantKit, session: Session) -> Reply:
+    return Reply(content=list(session.scalars(kit.access.filter(select(Document.name), "documents:edit"))))
 
 
 def _forget_to_commit(_kit: TenantKit, session: Session, name: str) -> Reply:
@@ -286,6 +311,10 @@ ROUTES: Final = (
     Route("POST", "/documents/{name}", _write, requires="documents:write", consumes="documents"),
     Route("GET", "/documents/{document_id}", _show),
     Route("DELETE", "/documents/{document_id}", _delete, owns="document_id"),
+    Route("POST", "/editing/{document_id}", _edit, some="documents:edit"),
+    Route("GET", "/editable", _editable, some="documents:edit"),
+    Route("GET", "/either", _whoami, any_of=("documents:manage", "documents:write")),
+    Route("GET", "/managers", _whoami, role="manager"),
     Route("GET", "/whoami", _whoami),
     Route("GET", "/workspace", _whoami, workspace=True),
     Route("GET", "/used", _used),

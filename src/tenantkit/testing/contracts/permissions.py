@@ -25,6 +25,32 @@ class PermissionPromises:
         """The handler runs."""
         assert 200 == world.ask("GET", "/documents", user="reader").status
 
+    def test_one_of_several_permissions(self, world: World) -> None:
+        """One of them is enough; without any the first is named."""
+        assert [200, 200] == [world.ask("GET", "/either", user=user).status for user in ("writer", "manager")]
+        answer = world.ask("GET", "/either", user="reader")
+        assert (403, "documents:manage") == (answer.status, answer.json["permission"])
+
+    def test_a_role(self, world: World) -> None:
+        """Who holds another one is refused with 403, and told which is needed and which they hold."""
+        assert 200 == world.ask("GET", "/managers", user="manager").status
+        answer = world.ask("GET", "/managers")
+        assert (403, "role-required") == (answer.status, answer.problem)
+        assert (["manager"], ["writer"]) == (answer.json["required"], answer.json["roles"])
+
+    def test_a_permission_on_some_rows(self, world: World) -> None:
+        """Who has it on some is let in, is shown these, and is refused the others."""
+        own, other = (world.add_document(world.acme, name, author=name) for name in ("writer", "manager"))
+        assert [["writer"], ["writer", "manager"]] == [
+            world.ask("GET", "/editable", user=user).json for user in ("writer", "manager")
+        ]
+        answer = world.ask("POST", f"/editing/{other}")
+        assert (403, "documents:edit") == (answer.status, answer.json["permission"])
+        assert ["writer", "manager"] == world.documents()
+        assert 200 == world.ask("POST", f"/editing/{own}").status
+        assert ["edited", "manager"] == world.documents()
+        assert 403 == world.ask("GET", "/editable", user="reader").status
+
     def test_the_limit_of_the_plan(self, world: World) -> None:
         """At the limit it is a 402 with usage, limit, plan and where more can be had; the others were let through."""
         statuses = [world.ask("POST", f"/documents/{number}").status for number in range(LIMIT)]
