@@ -158,3 +158,76 @@ def test_factories_ask_for_the_kit(pytester, application):
     result = application()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*Define a fixture `tenant_kit`*"])
+
+
+ROLES = """
+[permissions]
+"notes:read" = "See notes"
+"notes:write" = "Write notes"
+[roles]
+reader = ["notes:read"]
+"""
+CASES = """
+matrix = "roles.toml"
+[[case]]
+who = "reader"
+what = "notes:read"
+expected = "allow"
+[[case]]
+who = "reader"
+what = ["notes:read", "notes:write"]
+expected = "deny"
+because = "Readers read."
+"""
+
+
+def asked(pytester, cases=CASES, *, target="roles.cases.toml"):
+    """Run the cases of a file in a process of its own."""
+    (pytester.path / "roles.toml").write_text(ROLES, encoding="utf-8")
+    (pytester.path / "roles.cases.toml").write_text(cases, encoding="utf-8")
+    pytester.makepyfile(app="from tenantkit.rbac import Matrix; matrix = Matrix.read('roles.toml')")
+    pytester.makeini("[pytest]\npythonpath = .\n")
+    return pytester.runpytest_subprocess("--role-cases", target, "-p", "no:cacheprovider", "-v")
+
+
+def test_each_case_is_a_test(pytester):
+    """Each question of a file is a test; one that fails says what was expected, and which rule decided otherwise."""
+    result = asked(pytester)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*reader may notes:read*",
+            "reader may not notes:read, but is allowed. The role 'reader' allows 'notes:read'. Readers read.",
+        ]
+    )
+
+
+def test_cases_can_be_asked_of_the_applications_matrix(pytester):
+    """Behind the file can stand the matrix: an object of the application."""
+    cases = CASES.replace('matrix = "roles.toml"', "").replace(
+        '["notes:read", "notes:write"]', '"notes:write"'
+    )
+    asked(pytester, cases, target="roles.cases.toml=app:matrix").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "target", "why"),
+    [
+        ('matrix = "roles.toml"', "", "roles.cases.toml", "the file names no matrix"),
+        ("notes:write", "notes:wirte", "roles.cases.toml", "Did you mean 'notes:write'"),
+        (
+            'expected = "deny"',
+            "expected = false",
+            "roles.cases.toml",
+            "line 7: What is expected is 'allow' or 'deny'",
+        ),
+        ("who", "whom", "roles.cases.toml", "line 3: There is no 'whom' of a case. Did you mean 'who'"),
+        ("who", "who", "roles.cases.toml=app:nothing", "no attribute 'nothing'"),
+        ("who", "who", "nowhere.toml", "cannot be read"),
+    ],
+)
+def test_bad_cases_are_errors(pytester, old, new, target, why):
+    """A file that cannot be asked ends the run with a sentence, and is no run without tests."""
+    result = asked(pytester, CASES.replace(old, new), target=target)
+    assert 4 == result.ret
+    assert why in result.stderr.str()

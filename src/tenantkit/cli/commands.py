@@ -8,6 +8,7 @@ from tenantkit.cli.demo import demo
 from tenantkit.cli.doctor import doctor
 from tenantkit.cli.lint import lint
 from tenantkit.cli.policies import policies
+from tenantkit.cli.roles import roles
 from tenantkit.cli.tokens import tokens
 
 __all__ = ["app"]
@@ -19,6 +20,7 @@ app.command()(demo)
 app.command()(policies)
 app.command()(doctor)
 app.command()(lint)
+app.add_typer(roles)
 app.add_typer(tokens)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData
 from tenantkit import TenantKit
 from tenantkit.isolation import Policies
 
-__all__ = ["Subject", "kit_of", "policies_of"]
+__all__ = ["Subject", "imported", "kit_of", "policies_of"]
 
 Subject = Annotated[
     str,
@@ -25,7 +25,7 @@ Subject = Annotated[
 
 def kit_of(subject: str) -> TenantKit | None:
     """Import an object of the application, and return it if it is a kit."""
-    found = _imported(subject)
+    found = imported(subject)
     return found if isinstance(found, TenantKit) else None
 
 
@@ -36,7 +36,7 @@ def policies_of(subject: str) -> Policies:
     Raises:
         typer.BadParameter: there is no such object, or it is of another kind.
     """
-    found = _imported(subject)
+    found = imported(subject)
     if isinstance(found, Policies):
         return found
     if isinstance(found, TenantKit):
@@ -50,7 +50,13 @@ def policies_of(subject: str) -> Policies:
     )
 
 
-def _imported(subject: str) -> object:
+def imported(subject: str) -> object:
+    """
+    Import an object of the application.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
     module, _, path = subject.partition(":")
     if not (module and path):
         raise typer.BadParameter(f"{subject!r} names no object. Write it as app.main:kit.")

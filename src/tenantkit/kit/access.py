@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.core.tenant import Tenant
-from tenantkit.exceptions import PermissionDenied
+from tenantkit.exceptions import ConfigurationError, PermissionDenied
 from tenantkit.protocols import MembershipLookup
 from tenantkit.rbac import (
     Authorizer,
@@ -272,6 +272,30 @@ class KitAccess(KitQuestions):
         """Return what was defined and granted, on the async session; see :meth:`history`."""
         return await self._kit.async_session().run_sync(self.store.history, current().tenant.id, limit=limit)
 
+    def export(self) -> dict[str, Any]:
+        """Return what the current tenant made, as JSON-able data; see :meth:`RuleStore.export`."""
+        return self.store.export(self._kit.session(), current().tenant.id)
+
+    async def aexport(self) -> dict[str, Any]:
+        """Return what the current tenant made, on the async session; see :meth:`export`."""
+        return await self._kit.async_session().run_sync(self.store.export, current().tenant.id)
+
+    def take_in(self, content: Mapping[str, Any]) -> tuple[list[Role], list[Grant]]:
+        """
+        Define and grant in the current tenant what :meth:`export` gave; return what was new.
+
+        Recorded as each definition and grant is. A script's work: in a request, define and grant one by one.
+
+        Raises:
+            ConfigurationError: it is no such export, names what there is not, or the scope is a request's.
+            AlreadyTaken: the application has a role of such a name.
+        """
+        return self._take_in(self._kit.session(), current(), content)
+
+    async def atake_in(self, content: Mapping[str, Any]) -> tuple[list[Role], list[Grant]]:
+        """Define and grant on the async session; see :meth:`take_in`."""
+        return await self._kit.async_session().run_sync(self._take_in, current(), content)
+
     # what requests are told ---------------------------------------------------------------------------------------
 
     def member_rules(
@@ -359,6 +383,19 @@ class KitAccess(KitQuestions):
         if ended is not None:
             self._tell(session, scope, "permission.revoked", ended)
         return ended is not None
+
+    def _take_in(
+        self, session: Session, scope: Scope, content: Mapping[str, Any]
+    ) -> tuple[list[Role], list[Grant]]:
+        if scope.is_bounded:
+            raise ConfigurationError("What was exported is taken in by a script, and not in a request.")
+        roles, grants = self.store.take_in(session, scope.tenant.id, content, actor=scope.actor)
+        for role in roles:
+            details = {"role": role_data(role)}
+            self._kit.audit.trail.record(session, scope, "role.defined", f"role:{role.name}", details=details)
+        for grant in grants:
+            self._tell(session, scope, "permission.granted", grant)
+        return roles, grants
 
     def _tell(self, session: Session, scope: Scope, action: str, grant: Grant) -> None:
         details = {"user": grant.user_id, "rule": rule_data(grant.rule)}

@@ -2,15 +2,18 @@
 
 from tenantkit.rbac.attributes import Attribute, FromScope
 from tenantkit.rbac.authorizer import Authorizer, Mode
+from tenantkit.rbac.cases import Case, Cases, Coverage, read_cases
 from tenantkit.rbac.condition import Asker, Condition
 from tenantkit.rbac.conditions import AllOf, AnyOf, Not, Owner, Related, condition_from, owner_of
 from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
 from tenantkit.rbac.decorators import guarded
+from tenantkit.rbac.difference import Difference, differences
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import (
     Basis,
     Change,
     Decision,
+    Drift,
     Grant,
     MemberRules,
     Permission,
@@ -20,6 +23,7 @@ from tenantkit.rbac.model import (
     Rulebook,
 )
 from tenantkit.rbac.ownership import Ownership, check_owner
+from tenantkit.rbac.showing import Grid, grid_of
 from tenantkit.rbac.store import RuleStore
 from tenantkit.rbac.tables import RuleTables
 
@@ -30,11 +34,17 @@ __all__ = [
     "Attribute",
     "Authorizer",
     "Basis",
+    "Case",
+    "Cases",
     "Change",
     "Condition",
+    "Coverage",
     "Decision",
+    "Difference",
+    "Drift",
     "FromScope",
     "Grant",
+    "Grid",
     "Matrix",
     "MemberRules",
     "Mode",
@@ -51,8 +61,11 @@ __all__ = [
     "Rulebook",
     "check_owner",
     "condition_from",
+    "differences",
+    "grid_of",
     "guarded",
     "owner_of",
+    "read_cases",
     "role_data",
     "role_from",
     "rule_data",

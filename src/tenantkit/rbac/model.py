@@ -14,6 +14,7 @@ __all__ = [
     "Basis",
     "Change",
     "Decision",
+    "Drift",
     "Effect",
     "Grant",
     "MemberRules",
@@ -213,6 +214,27 @@ class Change:
     by: str | None
     ended_at: datetime | None = None
     ended_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """
+    Something that is kept and does not go with the application's matrix any more.
+
+    Args:
+        tenant_id: whose it is.
+        subject: what.
+        why: what is wrong with it.
+
+    .. versionadded:: 0.1
+    """
+
+    tenant_id: "TenantId"
+    subject: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"tenant {self.tenant_id}: {self.subject}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Tenants' own roles and what was granted to members, on a database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,11 +11,11 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.ids import new_id
 from tenantkit.core.tenant import TenantId
 from tenantkit.core.texts import check_text
-from tenantkit.exceptions import AlreadyTaken, InvalidValue
+from tenantkit.exceptions import AlreadyTaken, ConfigurationError, InvalidValue
 from tenantkit.protocols import Clock
 from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
 from tenantkit.rbac.matrix import Matrix
-from tenantkit.rbac.model import Change, Grant, MemberRules, Role, Rule, Rulebook
+from tenantkit.rbac.model import Change, Drift, Grant, MemberRules, Role, Rule, Rulebook
 from tenantkit.rbac.tables import RuleTables
 from tenantkit.sql.upsert import insert_if_absent
 
@@ -190,6 +190,69 @@ class RuleStore:
             session.execute(update(grants).where(is_it).values(**self._ended(actor)))
         return None if row is None else _grant_of(row)
 
+    def export(self, session: Session, tenant_id: TenantId) -> dict[str, Any]:
+        """Return a tenant's roles and grants that count or will, as JSON-able data. Costs two statements."""
+        roles = self.rulebook(session, tenant_id).rules.roles
+        grants = [one for one in self.grants(session, tenant_id) if not one.delegated]
+        return {
+            "roles": {name: role_data(roles[name]) for name in sorted(roles)},
+            "grants": [{"user": one.user_id, "rule": rule_data(one.rule)} for one in grants],
+        }
+
+    def take_in(
+        self, session: Session, tenant_id: TenantId, content: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> tuple[list[Role], list[Grant]]:
+        """
+        Define and grant what :meth:`export` gave, and return what was not there already. What is there besides stays.
+
+        Costs what each definition and each grant costs, and two statements.
+
+        Raises:
+            ConfigurationError: the data is no such export, or names what there is not.
+            AlreadyTaken: the matrix has a role of such a name.
+        """
+        roles, given = _read_export(content)
+        there = self.rulebook(session, tenant_id).rules.roles
+        known = {(one.user_id, one.rule) for one in self.grants(session, tenant_id)}
+        new = [role for role in included_first(roles) if there.get(role.name) != role]
+        for role in new:
+            self.define_role(session, tenant_id, role, actor=actor)
+        granted = [
+            self.grant(session, tenant_id, user_id, rule, actor=actor)
+            for user_id, rule in given
+            if (user_id, rule) not in known
+        ]
+        return new, granted
+
+    def drift(self, session: Session) -> Iterator[Drift]:
+        """
+        Yield where what tenants made does not go with the matrix any more.
+
+        Such rules count for nothing; nobody is told but who asks here. Costs two statements, on an unscoped session.
+        """
+        roles, grants = self.tables.roles, self.tables.grants
+        made: dict[TenantId, dict[str, Role]] = {}
+        for row in session.execute(
+            select(roles).where(roles.c.current_name.is_not(None)).order_by(roles.c.id)
+        ):
+            made.setdefault(row.tenant_id, {})[row.name] = role_from(row.name, row.definition)
+        for tenant_id, own in made.items():
+            for name, role in own.items():
+                if name in self.matrix.roles:
+                    yield Drift(
+                        tenant_id, f"role {name!r}", "The application has a role of this name, which counts."
+                    )
+                    continue
+                try:
+                    self.matrix.check_role(role, {**own, **self.matrix.roles})
+                except ConfigurationError as error:
+                    yield Drift(tenant_id, f"role {name!r}", error.message)
+        for row in session.execute(select(grants).where(grants.c.ended_at.is_(None)).order_by(grants.c.id)):
+            try:
+                self.matrix.check_rule(rule_from(row.rule), "It")
+            except ConfigurationError as error:
+                yield Drift(row.tenant_id, f"grant {row.id} of {row.user_id!r}", error.message)
+
     def history(self, session: Session, tenant_id: TenantId, *, limit: int = 100) -> list[Change]:
         """
         Return what was defined and granted, the newest first, also what does not count any more. Costs two statements.
@@ -236,6 +299,25 @@ class RuleStore:
         session.execute(counted.values(version=books.c.version + 1, changed_at=now, **more))
         if self._changed is not None:
             self._changed(session, tenant_id)
+
+
+def included_first(roles: Sequence[Role]) -> list[Role]:
+    """Return roles in an order in which each comes behind those that it includes; circles stay in theirs."""
+    waiting, done = list(roles), list[Role]()
+    while waiting:
+        names = {one.name for one in waiting}
+        ready = [one for one in waiting if not names & set(one.includes)] or waiting
+        done += ready
+        waiting = [one for one in waiting if one not in ready]
+    return done
+
+
+def _read_export(content: Mapping[str, Any]) -> tuple[list[Role], list[tuple[str, Rule]]]:
+    try:
+        roles = [role_from(name, data) for name, data in content["roles"].items()]
+        return roles, [(str(one["user"]), rule_from(one["rule"])) for one in content["grants"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"This is no export of roles and grants: {error!r}.") from None
 
 
 def _grant_of(row: Row[Any]) -> Grant:

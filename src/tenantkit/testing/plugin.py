@@ -1,5 +1,5 @@
 """
-A plugin of pytest: the leak matrix and the linter as tests of an application, and factories of tenants and members.
+A plugin of pytest: leak matrix, linter and cases of roles as an application's tests; factories of tenants and members.
 
 It is there wherever tenantkit is installed, and does nothing unless it is asked.
 """
@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tenantkit import Tenant, TenantKit
+    from tenantkit.rbac import Case, Matrix
     from tenantkit.testing.contracts import AdapterContract
     from tenantkit.testing.contracts.world import Office
     from tenantkit.testing.probe.matrix import LeakFinding, Probe
@@ -49,6 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="list places in the source that leave the scope and are not allowed",
     )
+    group.addoption(
+        "--role-cases",
+        action="append",
+        default=[],
+        metavar="FILE[=MODULE:MATRIX]",
+        help="ask what a file of cases asks of the matrix that it names, or of one of the application",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,6 +80,8 @@ def pytest_collection_modifyitems(
         items.append(
             LintItem.from_parent(session, name=f"tenantkit-lint[{path}]", path=config.rootpath / path)
         )
+    for target in _asked(config, "--role-cases"):
+        items += _case_items(session, config, target)
 
 
 def _asked(config: pytest.Config, option: str) -> list[str]:
@@ -98,12 +108,33 @@ def _leak_items(session: pytest.Session, config: pytest.Config, target: str) -> 
         yield LeakItem.from_parent(session, name=name, probe=probe, subject=subject)
 
 
-def _imported(target: str) -> Any:
+def _case_items(session: pytest.Session, config: pytest.Config, target: str) -> Iterable[pytest.Item]:
+    from tenantkit.exceptions import ConfigurationError  # noqa: PLC0415
+    from tenantkit.rbac import Matrix, read_cases  # noqa: PLC0415
+
+    path, _, named = target.partition("=")
+    try:
+        cases = read_cases(config.rootpath / path)
+        if not named and cases.matrix is None:
+            raise pytest.UsageError(
+                f"--role-cases {path}: the file names no matrix. Write {path}=app.main:matrix."
+            )
+        matrix = _imported(named, "--role-cases") if named else Matrix.read(str(cases.matrix))
+        numbers = count(1)
+        for case in cases.cases:
+            matrix.check_declared(case.what)
+            name = f"role-cases[{path}:{case.line}-{next(numbers)} {case}]"
+            yield CaseItem.from_parent(session, name=name, case=case, matrix=matrix, cases=cases.path)
+    except ConfigurationError as error:
+        raise pytest.UsageError(f"--role-cases {target}: {error.message}") from error
+
+
+def _imported(target: str, option: str = "--leak-matrix") -> Any:
     module, _, name = target.partition(":")
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise pytest.UsageError(f"--leak-matrix {target}: {error}. Write it as app.models:Base.") from error
+        raise pytest.UsageError(f"{option} {target}: {error}. Write it as app.models:Base.") from error
 
 
 class LeaksFound(Exception):
@@ -159,6 +190,26 @@ class LintItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, None, str]:
         """Say where it belongs."""
         return self.config.rootpath, None, self.name
+
+
+class CaseItem(pytest.Item):
+    """The test of one case: who may what, on which."""
+
+    def __init__(self, *, case: "Case", matrix: "Matrix", cases: Path, **options: Any) -> None:
+        super().__init__(**options)
+        self._case, self._matrix, self._cases = case, matrix, cases
+
+    def runtest(self) -> None:
+        """Ask."""
+        decision = self._case.decide(self._matrix)
+        if decision.allowed != self._case.expected:
+            answer = "allowed" if decision.allowed else "refused"
+            words = f"{self._case}, but is {answer}. {decision.words} {self._case.because}"
+            pytest.fail(words.strip(), pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Say where it is written."""
+        return self._cases, self._case.line - 1, self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,216 @@
+"""Tests of a matrix, written as data: who may what, on which, and who may not."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tenantkit.core.actor import Actor
+from tenantkit.core.scope import Scope
+from tenantkit.core.tenant import Tenant
+from tenantkit.exceptions import ConfigurationError
+from tenantkit.protocols import Clock
+from tenantkit.rbac.authorizer import Authorizer
+from tenantkit.rbac.matrix import Matrix
+from tenantkit.rbac.model import Decision
+from tenantkit.rbac.names import meant
+
+__all__ = ["Case", "Cases", "Coverage", "read_cases"]
+
+_KEYS: Final = {"who", "what", "on", "expected", "because"}
+_WHO: Final = {"roles", "user", "permissions", "workspace", "features"}
+_TENANT: Final = Tenant(1, "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """
+    One question and the answer that is expected.
+
+    Args:
+        line: where it is written.
+        roles: the roles of who asks.
+        user: their user id.
+        what: the permission.
+        on: the resource: its attributes, or its name; None for every resource.
+        expected: the answer.
+        because: why, for people.
+        permissions: what they have beside their roles.
+        workspace: where they are.
+        features: what their tenant's plan has.
+
+    .. versionadded:: 0.1
+    """
+
+    line: int
+    roles: tuple[str, ...]
+    what: str
+    expected: bool
+    user: str = "user"
+    on: Any = field(default=None, hash=False)
+    because: str = ""
+    permissions: tuple[str, ...] = ()
+    workspace: str | None = None
+    features: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        verb = "may" if self.expected else "may not"
+        on = f" on {self.on!r}" if self.on is not None else ""
+        return f"{'+'.join(self.roles) or 'nobody'} {verb} {self.what}{on}"
+
+    def decide(self, matrix: Matrix, clock: Clock | None = None) -> Decision:
+        """
+        Return what a matrix decides.
+
+        Raises:
+            ConfigurationError: the permission is not declared.
+        """
+        scope = Scope(
+            _TENANT,
+            Actor(self.user),
+            roles=frozenset(self.roles),
+            permissions=frozenset(self.permissions),
+            dimensions={} if self.workspace is None else {"workspace": self.workspace},
+            # roles of the host's side count for who comes from there
+            impersonator=Actor(self.user) if self._is_hosts(matrix) else None,
+        )
+        return Authorizer(matrix, clock, features=_Features(self.features)).explain(scope, self.what, self.on)
+
+    def _is_hosts(self, matrix: Matrix) -> bool:
+        return any(one in matrix.roles and matrix.roles[one].side == "host" for one in self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """
+    Which cells of a matrix some cases ask about: a permission, of who holds one role alone.
+
+    Args:
+        asked: cells that are, as role and permission.
+        missing: cells that are not.
+
+    .. versionadded:: 0.1
+    """
+
+    asked: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...]
+
+    @property
+    def share(self) -> float:
+        """How many of all cells are asked about, 0 to 1."""
+        return len(self.asked) / max(1, len(self.asked) + len(self.missing))
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """
+    The cases of a file.
+
+    Args:
+        path: the file.
+        matrix: the path of the matrix that it names, if it names one.
+        cases: the cases, in their order.
+
+    .. versionadded:: 0.1
+    """
+
+    path: Path
+    matrix: Path | None
+    cases: tuple[Case, ...]
+
+    def coverage(self, matrix: Matrix) -> Coverage:
+        """Return which cells of a matrix they ask about."""
+        asked = {(case.roles[0], case.what) for case in self.cases if len(case.roles) == 1}
+        every = [(role, permission) for role in matrix.roles for permission in matrix.permissions]
+        return Coverage(
+            tuple(one for one in every if one in asked), tuple(one for one in every if one not in asked)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    known: tuple[str, ...]
+
+    def has_feature(self, _tenant: Tenant, feature: str) -> bool:
+        return feature in self.known
+
+
+def read_cases(path: str | Path) -> Cases:
+    """
+    Read a file of cases: TOML with tables ``[[case]]``.
+
+    .. code-block:: toml
+
+        matrix = "roles.toml"
+
+        [[case]]
+        who = "editor"
+        what = ["documents:read", "documents:update"]
+        expected = "allow"
+
+        [[case]]
+        who = { roles = ["member"], user = "ann" }
+        what = "documents:export"
+        on = { created_by = "bob" }
+        expected = "deny"
+
+    Raises:
+        ConfigurationError: it cannot be read, or something in it is wrong; the message names file and line.
+
+    .. versionadded:: 0.1
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}.") from error
+    for key in content:
+        if key not in ("matrix", "case"):
+            raise ConfigurationError(f"{path}: There is no {key!r}.{meant(key, {'matrix', 'case'})}")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[case]]"]
+    written, matrix = content.get("case", []), content.get("matrix")
+    if len(lines) != len(written) or not written:
+        raise ConfigurationError(f"{path}: Cases are tables `[[case]]`, each on a line of its own.")
+    cases = [
+        case
+        for line, said in zip(lines, written, strict=True)
+        for case in _cases_of(f"{path}, line {line}: ", line, said)
+    ]
+    return Cases(path, path.parent / matrix if matrix is not None else None, tuple(cases))
+
+
+def _cases_of(at: str, line: int, said: Mapping[str, Any]) -> list[Case]:
+    _check_keys(at, said, _KEYS, "a case")
+    for key in ("who", "what", "expected"):
+        if key not in said:
+            raise ConfigurationError(f"{at}A case says {key!r}.")
+    if said["expected"] not in ("allow", "deny"):
+        raise ConfigurationError(f"{at}What is expected is 'allow' or 'deny', not {said['expected']!r}.")
+    who = said["who"] if isinstance(said["who"], Mapping) else {"roles": said["who"]}
+    _check_keys(at, who, _WHO, "who asks")
+    about: dict[str, Any] = {
+        key: tuple(_texts(at, who.get(key, ()))) for key in ("roles", "permissions", "features")
+    }
+    about |= {key: who[key] for key in ("user", "workspace") if key in who}
+    what = _texts(at, said["what"])
+    if not what:
+        raise ConfigurationError(f"{at}A case asks for a permission at least.")
+    about |= {key: said[key] for key in ("on", "because") if key in said}
+    return [Case(line, what=one, expected=said["expected"] == "allow", **about) for one in what]
+
+
+def _check_keys(at: str, table: Mapping[str, Any], known: set[str], whose: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigurationError(f"{at}There is no {key!r} of {whose}.{meant(key, known)}")
+
+
+def _texts(at: str, said: Any) -> list[str]:
+    found = [said] if isinstance(said, str) else list(said)
+    if not all(isinstance(one, str) for one in found):
+        raise ConfigurationError(f"{at}{said!r} is neither a text nor a list of texts.")
+    return found
