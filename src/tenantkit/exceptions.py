@@ -27,6 +27,7 @@ __all__ = [
     "NotAuthenticated",
     "NotTheOwner",
     "PermissionDenied",
+    "QuestionMalformed",
     "QuotaExceeded",
     "ReasonRequired",
     "RefreshTokenReplayed",
@@ -672,6 +673,19 @@ class RoleRequired(TenantKitError, PermissionError):
     def __init__(self, message: str, *, required: list[str], roles: list[str]) -> None:
         super().__init__(message, required=required, roles=roles)
         self.required, self.roles = required, roles
+
+
+class QuestionMalformed(TenantKitError, ValueError):
+    """
+    What somebody asks to be decided is no question: a part is missing, of the wrong shape, or not known here.
+
+    .. versionadded:: 0.1
+    """
+
+    problem = "question-malformed"
+    status = 400
+    title = "This is no question about access"
+    public = True
 
 
 class NotTheOwner(TenantKitError, PermissionError):

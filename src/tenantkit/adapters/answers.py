@@ -12,19 +12,23 @@ __all__ = ["ALIVE", "Answer", "health_answer"]
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    An answer: status, headers and a JSON document.
+    An answer: status, headers and a JSON document, or none.
 
     .. versionadded:: 0.1
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
-    content: dict[str, Any]
+    content: dict[str, Any] | None
 
     @property
     def body(self) -> bytes:
         """The document as UTF-8."""
-        return json.dumps(self.content, ensure_ascii=False, default=str).encode()
+        return (
+            b""
+            if self.content is None
+            else json.dumps(self.content, ensure_ascii=False, default=str).encode()
+        )
 
 
 _HEADERS: Final = (("content-type", "application/json"), ("cache-control", "no-store"))

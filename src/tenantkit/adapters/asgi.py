@@ -21,6 +21,7 @@ import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
+from tenantkit.adapters.endpoints import MAX_BODY, Call
 from tenantkit.adapters.exchange import Exchange
 from tenantkit.adapters.heads import asgi_head
 from tenantkit.adapters.own_task import in_own_task
@@ -79,14 +80,15 @@ class TenancyMiddleware:
         kind = self._paths.kind(_path(scope))
         exchange = scope[EXCHANGE_KEY] = Exchange(self._kit, kind, asgi_head(scope))
         try:
-            if kind in ("live", "ready"):
-                await self._tell_health(kind, exchange, send)
+            if kind in ("live", "ready", "published"):
+                await self._tell(kind, exchange, scope, send)
             else:
+                app = self._answer if kind == "endpoint" and scope["type"] == "http" else self._app
                 connection = _Connection(exchange, scope, send)
                 if exchange.is_public:
-                    await connection.run(self._app, receive)
+                    await connection.run(app, receive)
                 else:
-                    await in_own_task(connection.serve, self._app, receive)
+                    await in_own_task(connection.serve, app, receive)
         finally:
             exchange.route = exchange.route or _route(scope)
             exchange.end()
@@ -94,12 +96,37 @@ class TenancyMiddleware:
                 scope.update(kept)
                 state["tenantkit"] = outer.kit
 
-    async def _tell_health(self, kind: PathKind, exchange: Exchange, send: Send) -> None:
-        answer = (
-            ALIVE if kind == "live" else health_answer(await anyio.to_thread.run_sync(self._kit.check_health))
-        )
+    async def _tell(
+        self, kind: PathKind, exchange: Exchange, scope: MutableMapping[str, Any], send: Send
+    ) -> None:
+        if kind == "published":
+            answer = self._paths.endpoints.publish(self._kit, _path(scope))
+        elif kind == "live":
+            answer = ALIVE
+        else:
+            answer = health_answer(await anyio.to_thread.run_sync(self._kit.check_health))
         exchange.status = answer.status
         await _send_answer(send, answer, exchange.headers)
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer for the kit, in the scope of the request."""
+        head = asgi_head(scope)
+        call = Call(head.method, _path(scope), head.header, await _body(receive))
+        await scope[SEAT_KEY].take()
+        answer = await anyio.to_thread.run_sync(self._paths.endpoints.answer, self._kit, call)
+        await _send_answer(send, answer, ())
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, or None for a longer one than an endpoint takes."""
+    parts, size, is_whole = list[bytes](), 0, False
+    while not is_whole and size <= MAX_BODY:
+        message = await receive()
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        is_whole = not message.get("more_body")
+    return b"".join(parts) if size <= MAX_BODY else None
 
 
 async def session_of(scope: MutableMapping[str, Any]) -> ScopedSession:

@@ -38,6 +38,7 @@ logger = logging.getLogger("tenantkit.requests")
 
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 _BEARER: Final = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
+_PUBLIC: Final = ("public", "published")
 _REFUSED: Final = 400
 _FAILED: Final = 500
 
@@ -97,7 +98,12 @@ class Exchange:
     @property
     def is_public(self) -> bool:
         """Whether nothing has to be found out."""
-        return self._kind == "public"
+        return self._kind in _PUBLIC
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether the kit answers by itself, in the scope of the request."""
+        return self._kind == "endpoint"
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -244,7 +250,7 @@ class Exchange:
 
     def _credentials(self) -> RequestCredentials | None:
         """Return what the request says of itself, or None where nothing has to be found out."""
-        if self._kind == "public":
+        if self.is_public:
             return None
         head = self._head
         if head.host == "":

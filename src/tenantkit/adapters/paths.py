@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from typing import Final, Literal
 
+from tenantkit.adapters.endpoints import Endpoints
 from tenantkit.exceptions import ConfigurationError
+from tenantkit.kit import AuthZen
 
 __all__ = ["PathKind", "Paths"]
 
-PathKind = Literal["tenant", "optional", "central", "public", "live", "ready"]
+PathKind = Literal["tenant", "optional", "central", "public", "live", "ready", "endpoint", "published"]
 _BELOW: Final = "/*"
 
 
@@ -23,6 +25,8 @@ class Paths:
         central: need a token and have no tenant: the actor is known.
         optional: are in the scope of a token, if there is one, and in none otherwise.
         health: below it, ``/live`` answers 200 and ``/ready`` 200 or 503, as the kit's checks say.
+        context: what a front end asks by GET: who its user is, and what they may do.
+        authzen: what is decided for others, below ``/access/v1`` and at ``/.well-known/authzen-configuration``.
 
     Raises:
         ConfigurationError: a path does not begin with ``/``, has a ``*`` elsewhere, or is declared twice.
@@ -37,13 +41,18 @@ class Paths:
         central: Iterable[str] = (),
         optional: Iterable[str] = (),
         health: str | None = None,
+        context: str | None = None,
+        authzen: AuthZen | None = None,
     ) -> None:
+        self.endpoints = Endpoints(context=context, authzen=authzen)
         self._exact: dict[str, PathKind] = {}
         self._below: dict[str, PathKind] = {}
         declared: tuple[tuple[PathKind, Iterable[str]], ...] = (
             ("public", public),
             ("central", central),
             ("optional", optional),
+            ("endpoint", self.endpoints.scoped),
+            ("published", self.endpoints.published),
         )
         for kind, paths in declared:
             for path in [paths] if isinstance(paths, str) else paths:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
+from tenantkit.adapters.endpoints import MAX_BODY, Call
 from tenantkit.adapters.exchange import Exchange
 from tenantkit.adapters.heads import wsgi_head, wsgi_path
 from tenantkit.adapters.paths import Paths
@@ -73,10 +74,29 @@ class TenancyMiddleware:
             return connection.answer(ALIVE)
         if kind == "ready":
             return connection.answer(health_answer(self._kit.check_health()))
+        if kind == "published":
+            return connection.answer(self._paths.endpoints.publish(self._kit, wsgi_path(environ)))
         if outer is not None:  # of another kit, whose application this one is mounted in
             environ = dict(environ)
         environ[EXCHANGE_KEY] = exchange
-        return connection.serve(self._app, environ)
+        return connection.serve(self._answer if kind == "endpoint" else self._app, environ)
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer for the kit, in the scope of the request."""
+        head = wsgi_head(environ, self._session)
+        call = Call(head.method, wsgi_path(environ), head.header, _body(environ))
+        answer = self._paths.endpoints.answer(self._kit, call)
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", [*map(tuple, answer.headers)])
+        return [answer.body]
+
+
+def _body(environ: Environ) -> bytes | None:
+    """Return the body of a request, or None for a longer one than an endpoint takes, or one of an unknown length."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
+        return None
+    found: bytes = environ["wsgi.input"].read(int(length))
+    return found
 
 
 class _Connection:

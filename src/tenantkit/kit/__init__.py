@@ -1,6 +1,7 @@
 """The composition root: all mechanisms of an application, built from one configuration."""
 
 from tenantkit.kit.access import KitAccess, KitQuestions
+from tenantkit.kit.authzen import AuthZen
 from tenantkit.kit.credentials import KitApiKeys, KitLockouts, KitShareLinks
 from tenantkit.kit.facades import KitAudit, KitQuotas
 from tenantkit.kit.health import Health
@@ -10,8 +11,10 @@ from tenantkit.kit.root import TenantKit
 from tenantkit.kit.scopes import Scopes
 from tenantkit.kit.support import Support
 from tenantkit.kit.trust import Trust
+from tenantkit.kit.user_context import user_context
 
 __all__ = [
+    "AuthZen",
     "Health",
     "KitAccess",
     "KitApiKeys",
@@ -27,4 +30,5 @@ __all__ = [
     "Support",
     "TenantKit",
     "Trust",
+    "user_context",
 ]

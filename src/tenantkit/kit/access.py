@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.core.tenant import Tenant
+from tenantkit.directory import Page
 from tenantkit.exceptions import ConfigurationError, PermissionDenied
 from tenantkit.protocols import MembershipLookup
 from tenantkit.rbac import (
@@ -31,7 +32,7 @@ from tenantkit.rbac import (
 )
 
 if TYPE_CHECKING:
-    from tenantkit.kit.scopes import Scopes
+    from tenantkit.kit.requests import Requests
 
 __all__ = ["KitAccess", "KitQuestions"]
 
@@ -163,7 +164,7 @@ class KitAccess(KitQuestions):
     .. versionadded:: 0.1
     """
 
-    def __init__(self, kit: "Scopes", authorizer: Authorizer, store: RuleStore) -> None:
+    def __init__(self, kit: "Requests", authorizer: Authorizer, store: RuleStore) -> None:
         self._kit, self.authorizer, self.store = kit, authorizer, store
 
     def roles(self) -> Mapping[str, Role]:
@@ -263,6 +264,46 @@ class KitAccess(KitQuestions):
     async def agrants(self, user_id: str | None = None) -> list[Grant]:
         """Return what was granted, on the async session; see :meth:`grants`."""
         return await self._kit.async_session().run_sync(self.store.grants, current().tenant.id, user_id)
+
+    def list_subjects(
+        self,
+        permission: str,
+        resource: object = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        dimensions: Mapping[str, Any] | None = None,
+    ) -> Page[str]:
+        """
+        Return those of a page of the current tenant's members who may do something to a resource, by user id.
+
+        Looks at ``limit`` members; ``Page.after`` goes on behind them. Costs one statement, and what the cache does not
+        know of each member.
+
+        Args:
+            permission: what.
+            resource: on what; on every resource by default.
+            after: ``Page.after`` of the page before.
+            limit: how many members to look at, 1 to 1000.
+            dimensions: where, such as a workspace.
+
+        Raises:
+            ConfigurationError: the permission is not declared, or the application has a directory of its own, which
+                knows its members.
+        """
+        kit, scope = self._kit, current()
+        self.authorizer.matrix.check_declared(permission)
+        if kit.organizations != kit.directory.on:
+            raise ConfigurationError(
+                "This application has a directory of its own, which knows its members. Ask about each of them."
+            )
+        page = kit.directory.members(kit.session(), scope.tenant, after=after, limit=limit)
+        found = []
+        for member in page.items:
+            asker = kit.member_scope(scope.tenant, member.user_id, dimensions=dimensions)
+            if asker is not None and self.authorizer.check(asker, permission, resource):
+                found.append(member.user_id)
+        return Page(found, page.after)
 
     def history(self, *, limit: int = 100) -> list[Change]:
         """Return what the current tenant defined and granted, the newest first; see :meth:`RuleStore.history`."""

@@ -182,6 +182,34 @@ class Requests(Scopes):
             return self.resolve.read(request, claims, vouched=own)
         return self.resolve.read(request, claims, trusted=self.trust.support_of(found) is not None)
 
+    def member_scope(
+        self, tenant: Tenant, user_id: str, *, dimensions: Mapping[str, Any] | None = None
+    ) -> Scope | None:
+        """
+        Return the scope that a member's request would have, or None where they are no active member.
+
+        For deciding about somebody else, and for working in a member's name where there is no request. Costs what the
+        cache does not know: a statement for the membership, one for the tenant's rules, and one for what was granted.
+
+        Args:
+            tenant: where.
+            user_id: who.
+            dimensions: what further row rules ask for, such as a workspace.
+        """
+        with ExitStack() as opened:
+            lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
+            membership, actor = lookup.membership(tenant, user_id), Actor(user_id)
+            if membership is None:
+                return None
+            return Scope(
+                tenant,
+                actor,
+                roles=membership.roles,
+                permissions=membership.permissions,
+                dimensions=dimensions or {},
+                rules=self._rules(tenant, actor, lookup),
+            )
+
     def require_support(self, request: RequestCredentials) -> tuple[Actor, str]:
         """
         Return who of the support asks for all tenants, and why.

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, false
 
 from tenantkit.core.clock import SystemClock
 from tenantkit.core.scope import Scope
+from tenantkit.core.tenant import Tenant
 from tenantkit.exceptions import ConfigurationError, PermissionDenied, RoleRequired
 from tenantkit.protocols import Clock, FeatureLookup
 from tenantkit.rbac.access import (
@@ -276,6 +277,12 @@ class Authorizer:
             if not is_as_far or (scope.limits is not None and permission not in scope.limits):
                 return permission
         return None
+
+    def features_of(self, tenant: Tenant) -> frozenset[str]:
+        """Return those features of a tenant that permissions ask for."""
+        asked = {one.feature for one in self.matrix.permissions.values() if one.feature is not None}
+        features = self._features
+        return frozenset(one for one in asked if features is not None and features.has_feature(tenant, one))
 
     def granting(self, permission: str) -> list[str]:
         """Return the roles of the matrix that grant a permission on whatever resource."""

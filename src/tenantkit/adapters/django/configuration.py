@@ -13,7 +13,7 @@ from tenantkit.exceptions import ConfigurationError
 
 __all__ = ["Configuration"]
 
-_OF_PATHS: Final = ("public", "central", "optional", "health")
+_OF_PATHS: Final = ("public", "central", "optional", "health", "context")
 _OF_KIT: Final = (
     "roles",
     "plans",
@@ -22,6 +22,7 @@ _OF_KIT: Final = (
     "tenant_settings",
     "trust",
     "organizations",
+    "features",
     "checks",
 )
 _URLS: Final = ("database_url", "owner_database_url")
@@ -77,7 +78,7 @@ class Configuration:
         given = {str(key).lower(): value for key, value in dict(getattr(settings, "TENANTKIT", {})).items()}
         own = [one.name for one in fields(cls) if one.name not in ("kit", "paths", "settings")]
         of_settings = [name for name in Settings.model_fields if name not in _URLS]
-        known = {*own, *_OF_KIT, *_OF_PATHS, *of_settings}
+        known = {*own, *_OF_KIT, *_OF_PATHS, "authzen", *of_settings}
         if unknown := sorted(name.upper() for name in given.keys() - known):
             raise ConfigurationError(
                 f"TENANTKIT holds {', '.join(unknown)}. Known are {', '.join(sorted(name.upper() for name in known))}."
@@ -91,7 +92,10 @@ class Configuration:
         return cls(
             **values,
             kit={name: _imported(given[name]) for name in _OF_KIT if name in given},
-            paths=Paths(**{name: given[name] for name in _OF_PATHS if name in given}),
+            paths=Paths(
+                **{name: given[name] for name in _OF_PATHS if name in given},
+                authzen=_imported(given.get("authzen")),
+            ),
             settings={name: given[name] for name in of_settings if name in given},
         )
 

@@ -18,6 +18,7 @@ from tenantkit.adapters.answers import ALIVE, Answer, health_answer
 from tenantkit.adapters.django.bodies import AsyncBody, Body
 from tenantkit.adapters.django.requests import Work
 from tenantkit.adapters.django.responses import is_problem, problem_response, response_of, with_headers
+from tenantkit.adapters.endpoints import MAX_BODY, Call
 from tenantkit.adapters.exchange import Exchange
 from tenantkit.adapters.heads import RequestHead
 from tenantkit.adapters.problems import problem_of
@@ -70,6 +71,8 @@ class TenancyMiddleware:
             return work, self._told(work, ALIVE)
         if kind == "ready":
             return work, self._told(work, health_answer(self._kit.check_health()))
+        if kind == "published":
+            return work, self._told(work, self._said.paths.endpoints.publish(self._kit, request.path_info))
         try:
             exchange.identify()
         except TenantKitError as error:
@@ -87,7 +90,8 @@ class TenancyMiddleware:
         with enter(scope) if scope is not None else outside():
             try:
                 work.begin()
-                response = self._get_response(request)
+                answer = self._answered if work.exchange.is_endpoint else self._get_response
+                response = answer(request)
                 return self._finished(request, response, work)
             except BaseException as error:
                 work.abandon(error)
@@ -101,11 +105,23 @@ class TenancyMiddleware:
         with enter(scope) if scope is not None else outside():
             try:
                 await sync_to_async(work.begin)()
-                response = await self._get_response(request)
+                answer = sync_to_async(self._answered) if work.exchange.is_endpoint else self._get_response
+                response = await answer(request)
                 return await sync_to_async(self._finished)(request, response, work)
             except BaseException as error:
                 await sync_to_async(work.abandon)(error)
                 raise
+
+    def _answered(self, request: HttpRequest) -> HttpResponse:
+        """Return what the kit answers by itself, in the scope of the request."""
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        is_long = not length.isdigit() or int(length) > MAX_BODY
+        body = None if is_long else request.body
+        call = Call(request.method or "", request.path_info, request.headers.get, body)
+        try:
+            return response_of(self._said.paths.endpoints.answer(self._kit, call))
+        except TenantKitError as error:
+            return problem_response(getattr(request, EXCHANGE), error)
 
     def _finished(self, request: HttpRequest, response: Any, work: Work) -> HttpResponse:
         """End the transaction as the answer promises, and return the answer."""

@@ -12,7 +12,7 @@ from tenantkit.adapters.guards import Guards
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.exceptions import TenantKitError
-from tenantkit.kit import TenantKit
+from tenantkit.kit import AuthZen, TenantKit
 from tenantkit.rbac import Ownership
 
 __all__ = ["Tenancy"]
@@ -33,6 +33,8 @@ class Tenancy(Guards[Any]):
         central: paths that need a token and have no tenant.
         optional: paths that are in a scope where there is a token.
         health: below it, ``/live`` and ``/ready`` answer the probes of an orchestrator.
+        context: the path where a front end asks who its user is and what they may do, such as ``/user/context``.
+        authzen: what is decided for others who ask, below ``/access/v1``.
         sessions: which kind of session a request works with; one request has one transaction.
 
     .. versionadded:: 0.1
@@ -44,7 +46,7 @@ class Tenancy(Guards[Any]):
     AsyncSession: TypeAlias = dependencies.AsyncSessionDep
     UnscopedSession: TypeAlias = dependencies.UnscopedSessionDep
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where everything is declared, by keyword
         self,
         app: FastAPI,
         kit: TenantKit,
@@ -53,12 +55,19 @@ class Tenancy(Guards[Any]):
         central: Collection[str] = (),
         optional: Collection[str] = (),
         health: str | None = None,
+        context: str | None = None,
+        authzen: AuthZen | None = None,
         sessions: Literal["sync", "async"] = "sync",
     ) -> None:
         self._kit, self._is_sync = kit, sessions == "sync"
         documents = (app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url)
         paths = Paths(
-            public=[*public, *filter(None, documents)], central=central, optional=optional, health=health
+            public=[*public, *filter(None, documents)],
+            central=central,
+            optional=optional,
+            health=health,
+            context=context,
+            authzen=authzen,
         )
         app.add_middleware(TenancyMiddleware, kit=kit, paths=paths)
         app.add_exception_handler(TenantKitError, _answer)

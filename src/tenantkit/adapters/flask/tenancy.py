@@ -18,7 +18,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.exceptions import ConfigurationError, TenantKitError
 from tenantkit.isolation import ScopedSession, UnscopedSession
-from tenantkit.kit import TenantKit
+from tenantkit.kit import AuthZen, TenantKit
 from tenantkit.rbac import Ownership
 
 __all__ = ["Tenancy"]
@@ -42,6 +42,8 @@ class Tenancy(Guards[Guard]):
         central: paths that need a token and have no tenant.
         optional: paths that are in a scope where there is a token.
         health: below it, ``/live`` and ``/ready`` answer the probes of an orchestrator.
+        context: the path where a front end asks who its user is and what they may do, such as ``/user/context``.
+        authzen: what is decided for others who ask, below ``/access/v1``.
 
     Raises:
         ConfigurationError: there is an application and no kit.
@@ -49,7 +51,7 @@ class Tenancy(Guards[Guard]):
     .. versionadded:: 0.1
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where everything is declared, by keyword
         self,
         app: Flask | None = None,
         kit: TenantKit | None = None,
@@ -58,8 +60,12 @@ class Tenancy(Guards[Guard]):
         central: Collection[str] = (),
         optional: Collection[str] = (),
         health: str | None = None,
+        context: str | None = None,
+        authzen: AuthZen | None = None,
     ) -> None:
-        self._paths = Paths(public=public, central=central, optional=optional, health=health)
+        self._paths = Paths(
+            public=public, central=central, optional=optional, health=health, context=context, authzen=authzen
+        )
         self._kit = kit
         self._asked: list[Callable[[TenantKit], object]] = []
         if app is not None:

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tenantkit import Settings, TenantKit
 from tenantkit.testing.contracts.afterwards import AfterwardsPromises
 from tenantkit.testing.contracts.application import make_kit
+from tenantkit.testing.contracts.decisions import DecisionPromises
 from tenantkit.testing.contracts.meters import Meters
 from tenantkit.testing.contracts.permissions import PermissionPromises
 from tenantkit.testing.contracts.telling import TellingPromises
@@ -29,7 +30,13 @@ SECRET = "a secret of the contract, long enough for HS256"  # noqa: S105 - of te
 
 
 class AdapterContract(
-    WhosePromises, TransactionPromises, PermissionPromises, AfterwardsPromises, TellingPromises, WirePromises
+    WhosePromises,
+    TransactionPromises,
+    PermissionPromises,
+    DecisionPromises,
+    AfterwardsPromises,
+    TellingPromises,
+    WirePromises,
 ):
     """
     What every adapter promises, against a real application on a real server and a real database.

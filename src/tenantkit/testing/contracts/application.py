@@ -16,6 +16,7 @@ from tenantkit import Settings, TenantKit, current
 from tenantkit.core.scope import current_or_none
 from tenantkit.exceptions import RowNotFound
 from tenantkit.isolation import TenantScoped, shared
+from tenantkit.kit import AuthZen
 from tenantkit.quotas import Plan, Plans
 from tenantkit.rbac import Matrix, Rule, owner_of
 from tenantkit.resolution import Claim, Host, TokenClaim, agree
@@ -40,12 +41,6 @@ __all__ = [
 
 LIMIT: Final = 3
 UPGRADE: Final = "https://app.example/upgrade"
-PATHS: Final[dict[str, Any]] = {
-    "public": ["/about", "/public/*"],
-    "central": ["/organizations", "/everything"],
-    "optional": ["/welcome"],
-    "health": "/health",
-}
 
 
 class Base(DeclarativeBase):
@@ -78,6 +73,16 @@ class Page(TenantScoped, Base):
     __tablename__ = "contract_pages"
     id: Mapped[int] = mapped_column(primary_key=True)
     document_id: Mapped[int] = mapped_column(ForeignKey(Document.id))
+
+
+PATHS: Final[dict[str, Any]] = {
+    "public": ["/about", "/public/*"],
+    "central": ["/organizations", "/everything"],
+    "optional": ["/welcome"],
+    "health": "/health",
+    "context": "/user/context",
+    "authzen": AuthZen("https://{tenant}.decides.example", "documents:manage", {"documents": Document}),
+}
 
 
 def make_kit(settings: Settings, **options: Any) -> TenantKit:
