@@ -46,6 +46,7 @@ FLOORS = [
 ]
 SHELVES = ["model", "rules", "tables", "statements", "store"]
 SHARED_ADAPTERS = {
+    "endpoints",
     "answers",
     "asgi",
     "exchange",

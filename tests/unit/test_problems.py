@@ -80,6 +80,7 @@ def test_who_is_told_more():
         "NotAuthenticated",
         "NotTheOwner",
         "PermissionDenied",
+        "QuestionMalformed",
         "QuotaExceeded",
         "ResolutionError",
         "RowNotFound",

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
 from tenantkit.adapters.endpoints import MAX_BODY, Call
 from tenantkit.adapters.exchange import Exchange
-from tenantkit.adapters.heads import asgi_head
+from tenantkit.adapters.heads import asgi_body, asgi_head
 from tenantkit.adapters.own_task import in_own_task
 from tenantkit.adapters.paths import PathKind, Paths
 from tenantkit.adapters.problems import problem_of
@@ -111,22 +111,10 @@ class TenancyMiddleware:
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer for the kit, in the scope of the request."""
         head = asgi_head(scope)
-        call = Call(head.method, _path(scope), head.header, await _body(receive))
+        call = Call(head.method, _path(scope), head.header, await asgi_body(receive, MAX_BODY))
         await scope[SEAT_KEY].take()
         answer = await anyio.to_thread.run_sync(self._paths.endpoints.answer, self._kit, call)
         await _send_answer(send, answer, ())
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body of a request, or None for a longer one than an endpoint takes."""
-    parts, size, is_whole = list[bytes](), 0, False
-    while not is_whole and size <= MAX_BODY:
-        message = await receive()
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        is_whole = not message.get("more_body")
-    return b"".join(parts) if size <= MAX_BODY else None
 
 
 async def session_of(scope: MutableMapping[str, Any]) -> ScopedSession:

@@ -1,10 +1,10 @@
-"""What is read of a request, as each interface between server and application holds it."""
+"""What is read of a request, head and body, as each interface between server and application holds it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["RequestHead", "asgi_head", "wsgi_head", "wsgi_path"]
+__all__ = ["RequestHead", "asgi_body", "asgi_head", "wsgi_body", "wsgi_head", "wsgi_path"]
 
 
 def _no_header(_name: str) -> str | None:
@@ -90,6 +90,17 @@ def _user(scope: Mapping[str, Any]) -> str | None:
         return None
 
 
+async def asgi_body(receive: Callable[[], Awaitable[Mapping[str, Any]]], most: int) -> bytes | None:
+    """Return the body of a request, or None for one of more bytes."""
+    parts, size, is_whole = list[bytes](), 0, False
+    while not is_whole and size <= most:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        is_whole = not message.get("more_body")
+    return b"".join(parts) if size <= most else None
+
+
 def wsgi_head(environ: Mapping[str, Any], session: Callable[[Any], Mapping[str, Any] | None]) -> RequestHead:
     """Return what is read of a request; servers join equal headers by a comma, and joined credentials are none."""
     host: str | None = environ.get("HTTP_HOST")
@@ -108,6 +119,15 @@ def wsgi_head(environ: Mapping[str, Any], session: Callable[[Any], Mapping[str, 
         user=lambda: environ.get("REMOTE_USER") or None,
         mount=mount,
     )
+
+
+def wsgi_body(environ: Mapping[str, Any], most: int) -> bytes | None:
+    """Return the body of a request, or None for one of more bytes, or of a length that is none."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not length.isascii() or not length.isdigit() or int(length) > most:
+        return None
+    found: bytes = environ["wsgi.input"].read(int(length))
+    return found
 
 
 def wsgi_path(environ: Mapping[str, Any]) -> str:

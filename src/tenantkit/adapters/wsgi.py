@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from tenantkit.adapters.answers import ALIVE, Answer, health_answer
 from tenantkit.adapters.endpoints import MAX_BODY, Call
 from tenantkit.adapters.exchange import Exchange
-from tenantkit.adapters.heads import wsgi_head, wsgi_path
+from tenantkit.adapters.heads import wsgi_body, wsgi_head, wsgi_path
 from tenantkit.adapters.paths import Paths
 from tenantkit.adapters.problems import problem_of
 from tenantkit.core.scope import enter, outside
@@ -84,19 +84,10 @@ class TenancyMiddleware:
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer for the kit, in the scope of the request."""
         head = wsgi_head(environ, self._session)
-        call = Call(head.method, wsgi_path(environ), head.header, _body(environ))
+        call = Call(head.method, wsgi_path(environ), head.header, wsgi_body(environ, MAX_BODY))
         answer = self._paths.endpoints.answer(self._kit, call)
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", [*map(tuple, answer.headers)])
         return [answer.body]
-
-
-def _body(environ: Environ) -> bytes | None:
-    """Return the body of a request, or None for a longer one than an endpoint takes, or one of an unknown length."""
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
-        return None
-    found: bytes = environ["wsgi.input"].read(int(length))
-    return found
 
 
 class _Connection:
