@@ -49,6 +49,7 @@ nitpick_ignore_regex = [
         r"py:class",
         r"tenantkit\.(?:adapters\.guards\.Spelled|directory\.(?:cache\.Found|model\.Item|settings\.Model))",
     ),  # type variables
+    (r"py:class", r"tenantkit\.(?:rbac|kit)\.\w+\.(?:Selected|Function)"),
     (r"py:class", r"tenantkit\.testing\.contracts\.world\.\w+"),
     (r"py:class", r"tenantkit\.testing\.services\.(?:processes\.Stay|databases\.Admin)"),
     (r"py:attr", r"public"),  # a class attribute without a docstring of its own

@@ -89,7 +89,7 @@ class Authorizer:
         Raises:
             ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
         """
-        access = self.access(scope)
+        access = self._access(scope)
         answer = access.answers.get(permission)
         if answer is True:
             return True
@@ -107,7 +107,7 @@ class Authorizer:
         Raises:
             ConfigurationError: the permission is not declared.
         """
-        if permission in self.access(scope).answers:
+        if permission in self._access(scope).answers:
             return self._hindrance(scope, permission) is None
         self.matrix.check_declared(permission)
         return False
@@ -176,8 +176,8 @@ class Authorizer:
             ConfigurationError: the permission is not declared.
         """
         self.matrix.check_declared(permission)
-        reason, bases = self._decide(scope, self.access(scope), permission, resource)
-        words = self._words(scope, permission, reason, bases)
+        reason, bases = self._decide(scope, self._access(scope), permission, resource)
+        words = self._words(scope, permission, resource, reason=reason, bases=bases)
         return Decision(reason == "allowed", permission, reason, bases, words)
 
     def check_many(
@@ -210,7 +210,7 @@ class Authorizer:
 
     def allowed_actions(self, scope: Scope, resource: object = None) -> frozenset[str]:
         """Return all permissions that the actor has on a resource; without one, on every resource."""
-        access = self.access(scope)
+        access = self._access(scope)
         if resource is None and not self._featured:
             return access.allowed
         return access.allowed | {
@@ -233,7 +233,7 @@ class Authorizer:
             ConfigurationError: the permission is not declared, a rule names a column that the class does not have, or
                 it cannot be told whose rows are meant.
         """
-        if permission in self.access(scope).allowed:
+        if permission in self._access(scope).allowed:
             return statement
         return statement.where(
             self.clause(scope, permission, _model_of(statement) if model is None else model)
@@ -247,7 +247,7 @@ class Authorizer:
             ConfigurationError: the permission is not declared, or a rule names a column that the class does not have.
         """
         self.matrix.check_declared(permission)
-        rules = self.access(scope).contested.get(permission, _NOTHING)
+        rules = self._access(scope).contested.get(permission, _NOTHING)
         return false() if self._hindrance(scope, permission) else rules.clause(self._asker(scope), model)
 
     def lacked(
@@ -288,7 +288,7 @@ class Authorizer:
         """Return the roles of the matrix that grant a permission on whatever resource."""
         return sorted(role for role in self.matrix.roles if permission in self.matrix.granted([role]))
 
-    def access(self, scope: Scope) -> Access:
+    def _access(self, scope: Scope) -> Access:
         """Return what the actor of a scope may do, compiled."""
         key = (
             scope.roles,
@@ -333,26 +333,34 @@ class Authorizer:
     def _asker(self, scope: Scope) -> Asker:
         return Asker(scope, partial(self.check, scope))
 
-    def _words(self, scope: Scope, permission: str, reason: Reason, bases: tuple[Basis, ...]) -> str:
+    def _words(
+        self, scope: Scope, permission: str, resource: object, *, reason: Reason, bases: tuple[Basis, ...]
+    ) -> str:
         match reason:
             case "allowed" | "denied":
-                first = str(bases[0])
-                return f"{first[0].upper()}{first[1:]}."
+                return f"{_sentence(bases[0])}."
             case "credentials":
                 return "Your credentials are not good for it. Use others, or have them made for it."
             case "feature":
                 feature = self.matrix.permissions[permission].feature
                 return f"The plan {scope.tenant.plan!r} of your tenant lacks the feature {feature!r}."
             case _:
-                held = (
-                    f"None of your roles here ({', '.join(sorted(scope.roles))})"
-                    if scope.roles
-                    else "No role"
-                )
-                roles = f"; {' or '.join(granting)} would" if (granting := self.granting(permission)) else ""
-                near = self.access(scope).contested.get(permission, _NOTHING).allows
-                but = f" Not in this case does it help that {near[0]}." if near else ""
-                return f"{held} grants it{roles}.{but} Ask an administrator of the tenant."
+                return f"{self._not_granted(scope, permission, resource)} Ask an administrator of the tenant."
+
+    def _not_granted(self, scope: Scope, permission: str, resource: object) -> str:
+        near = self._access(scope).contested.get(permission, _NOTHING).allows
+        if near:
+            which = "which is not everywhere" if resource is None else "which is not so here"
+            return f"{_sentence(near[0])}, {which}."
+        granting = self.granting(permission)
+        would = f"; {' or '.join(granting)} would" if granting else ""
+        held = f"None of your roles here ({', '.join(sorted(scope.roles))})" if scope.roles else "No role"
+        return f"{held} grants it{would}."
+
+
+def _sentence(basis: Basis) -> str:
+    words = str(basis)
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _rules(bases: Iterable[Basis]) -> frozenset[Rule]:

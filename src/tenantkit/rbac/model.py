@@ -1,14 +1,12 @@
 """The nouns of authorization."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tenantkit.core.tenant import TenantId
-    from tenantkit.rbac.condition import Condition
+from tenantkit.core.tenant import TenantId
+from tenantkit.rbac.condition import Condition
 
 __all__ = [
     "Basis",
@@ -71,7 +69,7 @@ class Rule:
 
     permission: str
     effect: Effect = "allow"
-    when: "Condition | None" = None
+    when: Condition | None = None
     resource: str | None = None
     workspace: str | None = None
     since: datetime | None = None
@@ -169,9 +167,9 @@ class MemberRules:
     .. versionadded:: 0.1
     """
 
-    roles: "Mapping[str, Role]" = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
-    tenant_id: "TenantId | None" = None
+    tenant_id: TenantId | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +186,7 @@ class Rulebook:
     .. versionadded:: 0.1
     """
 
-    tenant_id: "TenantId"
+    tenant_id: TenantId
     version: int
     rules: MemberRules
     has_grants: bool
@@ -229,7 +227,7 @@ class Drift:
     .. versionadded:: 0.1
     """
 
-    tenant_id: "TenantId"
+    tenant_id: TenantId
     subject: str
     why: str
 
@@ -252,7 +250,7 @@ class Resource:
 
     type: str
     id: str
-    properties: "Mapping[str, Any]" = field(default_factory=dict, hash=False)
+    properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

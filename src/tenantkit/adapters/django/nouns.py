@@ -24,7 +24,7 @@ class Tenancy(Guards[Guard]):
     """
     What views, commands and tasks of a Django project ask of tenancy; there is one, ``tenancy``.
 
-    :meth:`owns` takes a model, or a class of SQLAlchemy's.
+    :meth:`~tenantkit.adapters.guards.Guards.owns` takes a model, or a class of SQLAlchemy's.
 
     .. versionadded:: 0.1
     """
