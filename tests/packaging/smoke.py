@@ -329,6 +329,13 @@ def ask(app, headers):
     return start["status"], dict(start["headers"])[b"content-type"].decode()
 
 
+def yaml(folder):
+    """Read a matrix that is written in YAML."""
+    path = Path(folder, "roles.yaml")
+    path.write_text("permissions:\n  notes:read: See\nroles:\n  reader: [notes:read]\n", encoding="utf-8")
+    check(Matrix.read(path).granted(["reader"]) == {"notes:read"}, "a matrix in YAML is one")
+
+
 def cli(_folder):
     """Ask the installed command for its help."""
     print(imported({"cli"}), "modules")
@@ -377,6 +384,7 @@ RUNS = {
     "django": [core, django],
     "redis": [core, redis],
     "crypto": [core, crypto],
+    "yaml": [core, yaml],
     "cli": [core, cli],
     "demo": [core, asyncio_, postgres, fastapi, cli, demo],
     "test": [core, test],
@@ -391,6 +399,7 @@ RUNS = {
         flask,
         django,
         redis,
+        yaml,
         cli,
         demo,
         test,
