@@ -150,16 +150,11 @@ class Attribute(Condition):
         }
 
     def __str__(self) -> str:
-        said = self.operator.replace("_", " ")
         if self.operator in _EXISTENCE:
-            return f"{self.name} is {said}"
-        if self.operator in _LISTS:
-            said = "is " + said
-            return f"{self.name} {said} {', '.join(map(repr, self.value))}"
-        said = {"less": "is less than", "more": "is more than"}.get(
-            self.operator, said if said.startswith("is") else f"is {said}"
-        )
-        return f"{self.name} {said} {self.value if isinstance(self.value, FromScope) else repr(self.value)}"
+            return f"{self.name} {_WORDS[self.operator]}"
+        values = self.value if self.operator in _LISTS else (self.value,)
+        said = ", ".join(str(one) if isinstance(one, FromScope) else repr(one) for one in values)
+        return f"{self.name} {_WORDS[self.operator]} {said}"
 
 
 def column_of(model: Any, name: str) -> Any:

@@ -90,8 +90,10 @@ class Rule:
         """Whether it allows everywhere and always."""
         return self.effect == "allow" and not self.is_partial and self == self.everywhere
 
-    def __str__(self) -> str:
-        words = [f"{self.effect}s {self.permission!r}"]
+    @property
+    def bounds(self) -> str:
+        """On what, where and when it holds, in words; the empty text where it always does."""
+        words = []
         if self.resource is not None:
             words.append(f"on {self.resource!r}")
         if self.workspace is not None:
@@ -103,6 +105,10 @@ class Rule:
         if self.until is not None:
             words.append(f"until {self.until.isoformat()}")
         return " ".join(words)
+
+    def __str__(self) -> str:
+        verb = "allows" if self.effect == "allow" else "denies"
+        return f"{verb} {self.permission!r} {self.bounds}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

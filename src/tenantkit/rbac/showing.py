@@ -114,4 +114,4 @@ def _bound(rule: Rule, names: Mapping[Condition, str]) -> str:
         and rule == Rule(rule.permission, rule.effect, when=rule.when)
     ):
         return names[rule.when]
-    return str(rule).removeprefix(f"{rule.effect}s {rule.permission!r} ")
+    return rule.bounds
