@@ -109,10 +109,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(requires=["wheel"])
 def types(session: nox.Session) -> None:
-    """Check the types with mypy and pyright."""
+    """Check the types with mypy and pyright, also of what users write."""
     install(session, "dev")
     session.run("mypy")
     session.run("pyright", "--project", "pyproject.toml")
+    session.run("pytest", "tests/typing")
 
 
 @nox.session(default=False, requires=["wheel"])

@@ -29,7 +29,7 @@ from tenantkit.isolation import (
 )
 from tenantkit.kit import RequestCredentials
 from tenantkit.quotas import Plans
-from tenantkit.rbac import Matrix
+from tenantkit.rbac import Grant, Matrix
 from tenantkit.resolution import TokenClaim, agree
 from tenantkit.tokens import Login, NewApiKey, ShareLink, TokenPair
 
@@ -82,8 +82,21 @@ def works_for_a_tenant() -> list[str]:
         assert_type(kit.audit.record("document.uploaded", document, details={"size": 1}), Event)
         assert_type(kit.quotas.consume("documents"), int)
         assert_type(kit.audit.latest(10), list[Event])
+        session.scalars(kit.access.filter(select(Document.name), "a:b"))
+        assert_type(kit.access.grant("ann", "a:b"), Grant)
         session.commit()
         return list(session.scalars(select(Document.name)))
+
+
+@kit.access.requires("a:b", on="document")
+def rename(document: Document, name: str) -> int:
+    """Keep the types of what is decorated."""
+    document.name = name
+    return len(name)
+
+
+assert_type(rename(Document(name="a"), "b"), int)
+rename("a", "b")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def works_for_a_tenant_in_a_loop() -> list[str]:

@@ -1,6 +1,6 @@
 """Values: tenants, actors, scopes, settings, errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, assert_type
@@ -11,7 +11,7 @@ from tenantkit.core.scope import RequestFacts, current_or_none, enter
 from tenantkit.exceptions import PermissionDenied, QuotaExceeded, RowNotFound
 from tenantkit.protocols import Clock, Source
 from tenantkit.quotas import Plan, Plans
-from tenantkit.rbac import Matrix
+from tenantkit.rbac import Authorizer, Basis, Matrix, Role, Rule, owner_of
 from tenantkit.resolution import (
     Agreement,
     CustomDomain,
@@ -37,7 +37,7 @@ Tenant(1.5, "acme")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentT
 
 actor = Actor.system("nightly")
 assert_type(actor, Actor)
-assert_type(actor.kind, Literal["user", "system"])
+assert_type(actor.kind, Literal["user", "system", "key", "link"])
 
 scope = Scope(tenant, actor, frozenset({"writer"}), RequestFacts(request_id="r-1"))
 assert_type(scope.roles, frozenset[str])
@@ -48,14 +48,20 @@ with enter(scope) as entered:
 scope.tenant = tenant  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 settings = Settings(database_url="sqlite:///app.db", token_secret="s" * 32, tenant_id_type="int")
-assert_type(settings.token_secret.get_secret_value(), str)
+assert_type(settings.database_url.get_secret_value(), str)
 assert_type(settings.tenant_id_type, Literal["uuid", "int", "str"])
 
 matrix = Matrix({"a:b": "Do b to a"}, {"all": ["*"]})
 assert_type(matrix.granted(["all"]), frozenset[str])
-assert_type(matrix.allows(scope, "a:b"), bool)
-assert_type(matrix.roles, tuple[str, ...])
-assert_type(Matrix.read("roles.toml"), Matrix)
+assert_type(matrix.roles, Mapping[str, Role])
+assert_type(Matrix.read("roles.toml", conditions={"own": owner_of("author")}), Matrix)
+Rule("a:b", "permit")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+authorizer = Authorizer(matrix)
+assert_type(authorizer.check(scope, "a:b"), bool)
+assert_type(authorizer.explain(scope, "a:b").bases, tuple[Basis, ...])
+assert_type(authorizer.check_many(scope, [("a:b", None)], "until_denied"), list[bool])
+assert_type(authorizer.allowed_actions(scope), frozenset[str])
 
 plans = Plans(Plan("trial", {"documents": 3}, upgrade_url=None))
 assert_type(plans.of("trial"), Plan)

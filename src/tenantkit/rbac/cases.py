@@ -132,7 +132,7 @@ class Cases:
 class _Features:
     known: tuple[str, ...]
 
-    def has_feature(self, _tenant: Tenant, feature: str) -> bool:
+    def has_feature(self, tenant: Tenant, feature: str) -> bool:  # noqa: ARG002 - there is one
         return feature in self.known
 
 
