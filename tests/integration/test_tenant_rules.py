@@ -247,6 +247,49 @@ async def test_in_a_request_nobody_gives_what_they_lack(hands, kit, acme):
             await kit.arelease(scope)
 
 
+async def test_a_refused_definition_leaves_nothing(hands, kit, acme):
+    """What is refused was not written, also where the caller goes on and commits."""
+    scope = identify(kit, acme, "reader")
+    with enter(scope):
+        for name, *arguments in (
+            ("define_role", Role("planner", (Rule("documents:write"),))),
+            ("grant", "writer", "documents:write"),
+        ):
+            with pytest.raises(PermissionDenied):
+                await hands.twin("access", name, *arguments)
+        await hands.do("commit")
+    await kit.arelease(scope)
+    assert [] == await events(hands, acme)
+    async with hands.scope(acme):
+        assert [] == await hands.twin("access", "history")
+
+
+async def test_nobody_ends_their_own_denial(hands, kit, acme):
+    """Who is denied something can neither revoke that, nor redefine or remove the role that denies it."""
+    barred = Role("barred", (Rule("documents:read"), Rule("documents:write", "deny")))
+    await kept(hands, acme, "define_role", barred)
+    add_member(kit, acme, "pat", ["writer", "barred"])
+    denied = await kept(hands, acme, "grant", "writer", Rule("documents:write", "deny"))
+    for user, is_good in (("pat", False), ("writer", False), ("reader", False), ("wim", True)):
+        if user == "wim":
+            add_member(kit, acme, "wim", ["writer"])
+        for name, *arguments in (
+            ("revoke", denied.id),
+            ("define_role", Role("barred", (Rule("documents:read"),))),
+            ("define_role", Role("barred")),
+            ("remove_role", "barred"),
+        ):
+            scope = identify(kit, acme, user)
+            with enter(scope):
+                if is_good:
+                    await hands.twin("access", name, *arguments)
+                else:
+                    with pytest.raises(PermissionDenied, match="denial of 'documents:write'"):
+                        await hands.twin("access", name, *arguments)
+                await hands.do("rollback")
+            await kit.arelease(scope)
+
+
 async def test_a_limited_giver_gives_as_limited(hands, kit, acme, clock):
     """Who has something until a moment, or in one workspace, gives it no longer and nowhere else."""
     soon = clock.now() + timedelta(hours=1)

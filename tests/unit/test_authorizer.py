@@ -278,6 +278,18 @@ def test_one_workspace():
     assert [True, True, False, False] == found
 
 
+def test_workspaces_that_python_thinks_are_equal():
+    """1, 1.0 and True are different workspaces, also of one authorizer that remembers."""
+    rules = MemberRules(grants=(Grant("1", "ann", Rule("documents:update", workspace="1")),))
+    asked = authorizer()
+    for places in ((1, 1.0, True, "1"), ("1", True, 1.0, 1)):
+        found = {
+            repr(one): asked.check(scope(rules=rules, dimensions={"workspace": one}), "documents:update")
+            for one in places
+        }
+        assert {"1": True, "1.0": False, "True": False, "'1'": True} == found
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [

@@ -1,6 +1,6 @@
 """Who may do what as a kit offers it: questions, and the rules that tenants make."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class KitAccess(KitQuestions):
         Define a role of the current tenant, or define it anew. Recorded as ``role.defined``. Costs six statements.
 
         Raises:
-            PermissionDenied: in a request, the actor has not what the role would allow.
+            PermissionDenied: in a request, the actor has not what the role would allow, or not what it denied before.
             ConfigurationError: it names what there is not, or includes itself.
             AlreadyTaken: the application has a role of this name.
         """
@@ -78,6 +78,7 @@ class KitAccess(KitQuestions):
         Who holds it keeps its name, which grants nothing any more. Costs five statements.
 
         Raises:
+            PermissionDenied: in a request, it denies something that the actor does not have.
             InvalidValue: another role includes it.
         """
         return self._remove(self._kit.session(), current(), name)
@@ -131,7 +132,12 @@ class KitAccess(KitQuestions):
         )
 
     def revoke(self, grant_id: str) -> bool:
-        """End a grant; return whether there was one. Recorded as ``permission.revoked``. Costs five statements."""
+        """
+        End a grant; return whether there was one. Recorded as ``permission.revoked``. Costs six statements.
+
+        Raises:
+            PermissionDenied: in a request, it denies something that the actor does not have.
+        """
         return self._revoke(self._kit.session(), current(), grant_id)
 
     async def arevoke(self, grant_id: str) -> bool:
@@ -263,22 +269,38 @@ class KitAccess(KitQuestions):
         return {**made, **own}
 
     def _define(self, session: Session, scope: Scope, role: Role) -> None:
-        before = self.store.define_role(session, scope.tenant.id, role, actor=scope.actor)
         if scope.is_bounded:
-            made = self.store.rulebook(session, scope.tenant.id).rules
+            known = self.store.rulebook(session, scope.tenant.id).rules
+            made = replace(known, roles={**known.roles, role.name: role})
             would = replace(
                 scope, roles=frozenset({role.name}), permissions=frozenset(), limits=None, rules=made
             )
             self._check_lacking(self.authorizer.lacked(scope, would), f"The role {role.name!r} would allow")
+            self._check_lifted(scope, self._denied(role.name, known) - self._denied(role.name, made))
+        before = self.store.define_role(session, scope.tenant.id, role, actor=scope.actor)
         details = {"role": role_data(role), "before": None if before is None else role_data(before)}
         self._kit.audit.trail.record(session, scope, "role.defined", f"role:{role.name}", details=details)
 
     def _remove(self, session: Session, scope: Scope, name: str) -> bool:
+        if scope.is_bounded:
+            known = self.store.rulebook(session, scope.tenant.id).rules
+            self._check_lifted(scope, self._denied(name, known) if name in known.roles else frozenset())
         before = self.store.remove_role(session, scope.tenant.id, name, actor=scope.actor)
         if before is not None:
             details = {"before": role_data(before)}
             self._kit.audit.trail.record(session, scope, "role.removed", f"role:{name}", details=details)
         return before is not None
+
+    def _denied(self, name: str, known: MemberRules) -> frozenset[Rule]:
+        written = self.authorizer.matrix.written(name, known.roles)
+        return frozenset(rule for rules in written.values() for rule, _ in rules if rule.effect == "deny")
+
+    def _check_lifted(self, scope: Scope, denied: Iterable[Rule]) -> None:
+        """Refuse to end a denial of what the actor does not have: it would give that back."""
+        for rule in denied:
+            self._check_lacking(
+                self._lacked(scope, replace(rule, effect="allow")), "This would end a denial of"
+            )
 
     def _grant(self, session: Session, scope: Scope, user_id: str, rule: Rule | str) -> Grant:
         rule = Rule(rule) if isinstance(rule, str) else rule
@@ -301,10 +323,15 @@ class KitAccess(KitQuestions):
         return made
 
     def _revoke(self, session: Session, scope: Scope, grant_id: str) -> bool:
-        ended = self.store.revoke(session, scope.tenant.id, grant_id, actor=scope.actor)
-        if ended is not None:
-            self._tell(session, scope, "permission.revoked", ended)
-        return ended is not None
+        found = self.store.find_grant(session, scope.tenant.id, grant_id)
+        if found is None:
+            return False
+        if scope.is_bounded and found.rule.effect == "deny":
+            self._check_lifted(scope, [found.rule])
+        if self.store.revoke(session, scope.tenant.id, grant_id, actor=scope.actor) is None:
+            return False
+        self._tell(session, scope, "permission.revoked", found)
+        return True
 
     def _take_in(
         self, session: Session, scope: Scope, content: Mapping[str, Any]

@@ -281,7 +281,7 @@ def _page(asked: Document) -> tuple[str | None, int]:
 def _dimensions(asked: Document) -> dict[str, Any]:
     """Return the workspace that a question is asked in, if its context names one."""
     workspace = _part(asked, "context", needed=False).get("workspace")
-    if not isinstance(workspace, str | int | None):
+    if not isinstance(workspace, str | int | None) or isinstance(workspace, bool):
         raise QuestionMalformed("`context.workspace` is a text or a number.")
     return {} if workspace is None else {"workspace": workspace}
 

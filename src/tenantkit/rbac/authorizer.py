@@ -290,11 +290,12 @@ class Authorizer:
 
     def _access(self, scope: Scope) -> Access:
         """Return what the actor of a scope may do, compiled."""
+        place = scope.dimensions.get(WORKSPACE)
         key = (
             scope.roles,
             scope.permissions,
             scope.rules,
-            scope.dimensions.get(WORKSPACE),
+            None if place is None else str(place),  # as rules spell it: 1, 1.0 and True are one key
             scope.limits,
             scope.impersonator is None,
         )

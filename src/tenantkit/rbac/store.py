@@ -178,16 +178,23 @@ class RuleStore:
         self, session: Session, tenant_id: TenantId, grant_id: str, *, actor: Actor | None = None
     ) -> Grant | None:
         """End a grant, and return it, or None where there is none that counts. Costs four statements."""
+        self._change(session, tenant_id)
+        found = self.find_grant(session, tenant_id, grant_id)
+        if found is not None:
+            grants = self.tables.grants
+            ended = update(grants).where(grants.c.tenant_id == tenant_id, grants.c.id == UUID(found.id))
+            session.execute(ended.values(**self._ended(actor)))
+        return found
+
+    def find_grant(self, session: Session, tenant_id: TenantId, grant_id: str) -> Grant | None:
+        """Return a grant that was not ended, or None where there is none. Costs one statement."""
         try:
             key = UUID(grant_id)
         except ValueError:
             return None
         grants = self.tables.grants
         is_it = and_(grants.c.tenant_id == tenant_id, grants.c.id == key, grants.c.ended_at.is_(None))
-        self._change(session, tenant_id)
         row = session.execute(select(grants).where(is_it)).one_or_none()
-        if row is not None:
-            session.execute(update(grants).where(is_it).values(**self._ended(actor)))
         return None if row is None else _grant_of(row)
 
     def export(self, session: Session, tenant_id: TenantId) -> dict[str, Any]:
