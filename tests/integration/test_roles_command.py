@@ -97,6 +97,7 @@ def test_it_asks_cases(tenantkit, tmp_path):
     )
     short = tenantkit("test", path, "--coverage", "50")
     assert 1 == short.exit_code
+    assert "less than 50 %" in short.output
     assert "auditor of documents:delete" in short.output
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[[case]]\nwho = "viewer"\nwhat = "documents:read"\nexpected = "deny"\n')
@@ -149,7 +150,9 @@ def test_what_is_no_export_is_said(tenantkit, office, tmp_path, text):
     file.write_text(text)
     result = tenantkit("import", "the_office:kit", file, "--tenant", "bolt")
     assert 2 == result.exit_code
-    assert "is not JSON" in result.output or "no export" in result.output
+    assert (
+        "is not JSON" in result.output or "no export" in result.output or "is not the role" in result.output
+    )
 
 
 def test_it_finds_drift(tenantkit, office, monkeypatch):
@@ -176,6 +179,8 @@ def test_it_finds_drift(tenantkit, office, monkeypatch):
         (["show", "nowhere.toml"], "cannot be read"),
         (["show", "nowhere"], "names no object"),
         (["show", "tests.integration.office:LIMIT"], "is no TenantKit"),
+        (["show", ROLES / "touring.md", "--tenant", "acme"], "--tenant needs a TenantKit"),
+        (["diff", "the_office:kit", "the_office:matrix", "--tenant", "acme"], "--tenant needs a TenantKit"),
         (["show", ROLES / "touring.md", "--role", "viwer"], "Did you mean 'viewer'"),
         (["export", "the_office:kit", "--tenant", "nobody"], "no tenant 'nobody'"),
     ],

@@ -226,6 +226,11 @@ WRONG = [
     ("a.yaml", "includes: [reader]", "includes: [writer]", 11, "include each other"),
     ("a.yaml", "  a:read: Read", "  a:read: Read\n  a:read: Again", 4, "'a:read' is there twice"),
     ("a.yaml", "roles:", "roles: [", 10, "not YAML: expected"),
+    ("a.yaml", "reader: [a:read]", "reader: &all [a:read]\n  other: *all", 10, "Aliases of YAML are not read"),
+    ("a.yaml", "  reader: [a:read]", "  no: [a:read]", None, "False in .roles. is no text: write it in quotes"),
+    ("a.yaml", "own: { owner: author }", "own: author", 7, "described by a table, not by 'author'"),
+    ("a.yaml", "permissions:", "separator: 5\npermissions:", None, "The separator"),
+    ("a.toml", 'side = "host"\ngrants', 'side = "hosts"\ngrants', 15, "'tenant' or 'host', not 'staff' and 'hosts'"),
     ("a.csv", "a:read,Read,,y,deny", "a:read,Read,,y,dney", 3, "and 'writer' says 'dney'. Did you mean 'deny'"),
     ("a.csv", "writing,-,own", "writing,-,onw", 4, "says 'onw'. Did you mean 'own'"),
     ("a.csv", "reader,writer", "reader,reader", 1, "column 'reader' is there twice"),
@@ -248,7 +253,7 @@ def test_bad_files_are_one_error(tmp_path, name, old, new, line, why):
     assert old in TEXTS[name]
     with pytest.raises(ConfigurationError, match=why) as caught:
         read(tmp_path, name, TEXTS[name].replace(old, new), conditions={"own": owner_of("author")})
-    place = f"{tmp_path / name}, line {line}: " if line else str(tmp_path / name)
+    place = f"{tmp_path / name}, line {line}: " if line else ""
     assert caught.value.message.startswith(place)
 
 

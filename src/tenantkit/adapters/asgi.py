@@ -64,6 +64,7 @@ class TenancyMiddleware:
         self._app = app
         self._kit = kit
         self._paths = paths or Paths()
+        self._paths.endpoints.check(kit)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""

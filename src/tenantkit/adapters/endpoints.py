@@ -19,8 +19,7 @@ _WELL_KNOWN: Final = "/.well-known/authzen-configuration"
 _NOT_STORED: Final = ("cache-control", "no-store")
 # it is somebody's, and asked for again each time; what it depends on is in the request's headers
 _PRIVATE: Final = (("cache-control", "private, no-cache"), ("vary", "Authorization, Cookie, Host"))
-_NOT_FOUND: Final = Answer(404, (_JSON, _NOT_STORED), {"title": "There is no such document"})
-_TOO_LARGE: Final = Answer(413, (_JSON, _NOT_STORED), {"title": f"A body has up to {MAX_BODY} bytes"})
+_PROBLEM: Final = ("content-type", "application/problem+json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,16 @@ class Endpoints:
             ):
                 self._known[f"/access/v1/{path}"] = ("POST", _deciding(decide))
 
+    def check(self, kit: TenantKit) -> None:
+        """
+        Refuse where a kit does not know what these need.
+
+        Raises:
+            ConfigurationError: it does not.
+        """
+        if self._authzen is not None:
+            self._authzen.check(kit)
+
     @property
     def scoped(self) -> tuple[str, ...]:
         """The paths that are answered in the scope of a request."""
@@ -86,18 +95,24 @@ class Endpoints:
         """
         method, answer = self._known[call.path]
         if call.method != method:
-            return Answer(
-                405, (_JSON, _NOT_STORED, ("allow", method)), {"title": f"This is asked by {method}"}
-            )
-        return _TOO_LARGE if call.body is None else answer(kit, call)
+            return _problem(405, f"This is asked by {method}", ("allow", method))
+        if call.body is None:
+            return _problem(413, f"A body has up to {MAX_BODY} bytes, and says how many")
+        return answer(kit, call)
 
     def publish(self, kit: TenantKit, path: str) -> Answer:
         """Answer a path that needs no scope. Opens nothing."""
         tenant = path.removeprefix(_WELL_KNOWN).removeprefix("/")
         authzen = self._authzen
         if authzen is None or bool(tenant) != authzen.is_by_tenant or (tenant and not is_slug(tenant)):
-            return _NOT_FOUND
+            return _problem(404, "There is no such document")
         return Answer(200, (_JSON,), authzen.metadata(kit, tenant or None))
+
+
+def _problem(status: int, title: str, *further: tuple[str, str]) -> Answer:
+    """Return a problem that a status says everything of (RFC 9457, 4.2.1)."""
+    content = {"type": "about:blank", "title": title, "status": status}
+    return Answer(status, (_PROBLEM, _NOT_STORED, *further), content)
 
 
 def _context(kit: TenantKit, call: Call) -> Answer:

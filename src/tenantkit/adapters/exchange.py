@@ -89,7 +89,8 @@ class Exchange:
         self.request_id = given if _REQUEST_ID.match(given) else str(new_id())
         self.scope: Scope | None = None
         self.actor: Actor | None = None
-        self.route: str | None = None
+        # of a path that the kit answers there is no route to be told
+        self.route: str | None = head.path if kind == "endpoint" else None
         self.status: int | None = None
         self.error: Exception | None = None
         self._framework = _Framework(head)

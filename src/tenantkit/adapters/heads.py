@@ -124,7 +124,7 @@ def wsgi_head(environ: Mapping[str, Any], session: Callable[[Any], Mapping[str, 
 def wsgi_body(environ: Mapping[str, Any], most: int) -> bytes | None:
     """Return the body of a request, or None for one of more bytes, or of a length that is none."""
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isascii() or not length.isdigit() or int(length) > most:
+    if not length.isascii() or not length.isdigit() or len(length) > len(str(most)) or int(length) > most:
         return None
     found: bytes = environ["wsgi.input"].read(int(length))
     return found

@@ -61,6 +61,7 @@ class TenancyMiddleware:
     ) -> None:
         self._app, self._kit = app, kit
         self._paths, self._session = paths or Paths(), session or _no_session
+        self._paths.endpoints.check(kit)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""

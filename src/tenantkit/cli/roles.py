@@ -28,6 +28,7 @@ roles = typer.Typer(
 _COLOURS: Final = {GRANTED: "green", DENIED: "red", NOTHING: "dim"}
 _FILES: Final = {".toml", ".yaml", ".yml", ".csv", ".md"}
 _SHARE: Final = 100
+_NARROW: Final = 16  # columns; descriptions in less are no help
 Subject = Annotated[
     str,
     typer.Argument(
@@ -63,16 +64,17 @@ def show(
     with _complaining():
         grid = grid_of(_matrix(subject, tenant), only or None)
     if form == "table":
-        Console().print(_table(grid))
+        console = Console()
+        console.print(_table(grid, console.width))
     else:
         typer.echo(getattr(grid, form), nl=False)
 
 
 @roles.command("diff")
 def diff(before: Subject, after: Subject, tenant: OfTenant = None) -> None:
-    """List what two matrices say differently; exit with 1 if they do. A tenant's roles count in a kit alone."""
+    """List what two matrices say differently; exit with 1 if they do. A tenant's roles count in the second one."""
     with _complaining():
-        found = differences(_matrix(before, tenant), _matrix(after, tenant))
+        found = differences(_matrix(before, None), _matrix(after, tenant))
     for one in found:
         typer.echo(str(one))
     if found:
@@ -111,8 +113,9 @@ def run_cases(
     share = told.share * _SHARE
     typer.echo(f"{len(decisions)} cases, {len(failed)} failed. {share:.0f} % of the cells are asked about.")
     if share < coverage:
-        missing = ", ".join(f"{role} of {permission}" for role, permission in told.missing)
-        typer.echo(f"Not asked about: {missing}", err=True)
+        typer.echo(f"That is less than {coverage:.0f} %. Not asked about:", err=True)
+        for role, permission in told.missing:
+            typer.echo(f"    {role} of {permission}", err=True)
     if failed or share < coverage:
         raise typer.Exit(1)
 
@@ -136,7 +139,7 @@ def import_roles(
             content = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ConfigurationError(f"{file} is not JSON: {error}.") from None
-        made, given = kit.access.take_in(content)
+        made, given = kit.access.load(content)
         kit.session().commit()
     typer.echo(f"{len(made)} roles defined, {len(given)} grants given.")
 
@@ -156,9 +159,12 @@ def drift(subject: KitSubject) -> None:
 
 def _matrix(subject: str, tenant: str | None) -> Matrix:
     """Return a matrix: of a file, of the application, or of a kit with what one of its tenants made."""
-    if Path(subject).suffix in _FILES:
+    is_file = Path(subject).suffix in _FILES
+    found = None if is_file else imported(subject)
+    if tenant is not None and not isinstance(found, TenantKit):
+        raise typer.BadParameter(f"--tenant needs a TenantKit, which {subject!r} is not.")
+    if is_file:
         return Matrix.read(subject)
-    found = imported(subject)
     if isinstance(found, Matrix):
         return found
     kit = _kit(subject)
@@ -173,7 +179,7 @@ def _matrix(subject: str, tenant: str | None) -> Matrix:
 def _kit(subject: str) -> TenantKit:
     kit = kit_of(subject)
     if kit is None:
-        raise typer.BadParameter(f"{subject!r} is no TenantKit.")
+        raise typer.BadParameter(f"{subject!r} is no TenantKit; a Matrix will do where a matrix is shown.")
     return kit
 
 
@@ -198,14 +204,19 @@ def _complaining() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def _table(grid: Grid) -> Table:
+def _table(grid: Grid, width: int) -> Table:
     table = Table()
     name, description, *held = grid.headings
     table.add_column(name, no_wrap=True)
-    table.add_column(description)
+    left = (
+        width - max(len(row[0]) for row in (grid.headings, *grid.rows)) - sum(len(role) + 3 for role in held)
+    )
+    is_described = left > _NARROW and any(row[1] for row in grid.rows)
+    if is_described:
+        table.add_column(description)
     for role in held:
         table.add_column(Text(role), no_wrap=True, justify="center")
     for row in grid.rows:
         cells = [Text(cell, _COLOURS.get(cell, "yellow")) for cell in row[2:]]
-        table.add_row(Text(row[0]), Text(row[1]), *cells)
+        table.add_row(Text(row[0]), *([Text(row[1])] if is_described else []), *cells)
     return table

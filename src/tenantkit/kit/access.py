@@ -11,7 +11,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.core.tenant import Tenant
 from tenantkit.directory import Page
-from tenantkit.exceptions import ConfigurationError, PermissionDenied
+from tenantkit.exceptions import ConfigurationError, NotAMember, PermissionDenied
 from tenantkit.kit.questions import KitQuestions
 from tenantkit.protocols import MembershipLookup
 from tenantkit.rbac import (
@@ -62,7 +62,7 @@ class KitAccess(KitQuestions):
 
         Raises:
             PermissionDenied: in a request, the actor has not what the role would allow, or not what it denied before.
-            ConfigurationError: it names what there is not, or includes itself.
+            InvalidValue: it names what there is not, includes itself, is of the host's side, or cannot be kept.
             AlreadyTaken: the application has a role of this name.
         """
         self._define(self._kit.session(), current(), role)
@@ -99,7 +99,7 @@ class KitAccess(KitQuestions):
 
         Raises:
             PermissionDenied: in a request, the actor has not what they allow.
-            ConfigurationError: the rule names what there is not.
+            InvalidValue: the rule names what there is not, or is over; or the user id is none that can be kept.
         """
         return self._grant(self._kit.session(), current(), user_id, rule)
 
@@ -120,8 +120,7 @@ class KitAccess(KitQuestions):
 
         Raises:
             PermissionDenied: the actor has it not, or it was lent to them.
-            InvalidValue: nobody acts, or the rule denies.
-            ConfigurationError: the rule names what there is not.
+            InvalidValue: nobody acts, the rule denies, names what there is not, or is over.
         """
         return self._delegate(self._kit.session(), current(), user_id, _ending(rule, until))
 
@@ -185,11 +184,8 @@ class KitAccess(KitQuestions):
                 "This application has a directory of its own, which knows its members. Ask about each of them."
             )
         page = kit.directory.members(kit.session(), scope.tenant, after=after, limit=limit)
-        found = []
-        for member in page.items:
-            asker = kit.member_scope(scope.tenant, member.user_id, dimensions=dimensions)
-            if asker is not None and self.authorizer.check(asker, permission, resource):
-                found.append(member.user_id)
+        asked = (one.user_id for one in page.items if one.status == "active")
+        found = [one for one in asked if self._may(one, permission, resource, dimensions)]
         return Page(found, page.after)
 
     def history(self, *, limit: int = 100) -> list[Change]:
@@ -208,7 +204,7 @@ class KitAccess(KitQuestions):
         """Return what the current tenant made, on the async session; see :meth:`export`."""
         return await self._kit.async_session().run_sync(self.store.export, current().tenant.id)
 
-    def take_in(self, content: Mapping[str, Any]) -> tuple[list[Role], list[Grant]]:
+    def load(self, content: Mapping[str, Any]) -> tuple[list[Role], list[Grant]]:
         """
         Define and grant in the current tenant what :meth:`export` gave; return what was new.
 
@@ -218,11 +214,35 @@ class KitAccess(KitQuestions):
             ConfigurationError: it is no such export, names what there is not, or the scope is a request's.
             AlreadyTaken: the application has a role of such a name.
         """
-        return self._take_in(self._kit.session(), current(), content)
+        return self._load(self._kit.session(), current(), content)
 
-    async def atake_in(self, content: Mapping[str, Any]) -> tuple[list[Role], list[Grant]]:
-        """Define and grant on the async session; see :meth:`take_in`."""
-        return await self._kit.async_session().run_sync(self._take_in, current(), content)
+    async def aload(self, content: Mapping[str, Any]) -> tuple[list[Role], list[Grant]]:
+        """Define and grant on the async session; see :meth:`load`."""
+        return await self._kit.async_session().run_sync(self._load, current(), content)
+
+    def require_giving(self, *roles: str) -> None:
+        """
+        Refuse unless the actor has all that roles allow: before an endpoint makes somebody hold them.
+
+        The directory itself is not bounded: scripts and sign-ups use it. Costs one statement.
+
+        Raises:
+            PermissionDenied: in a request, the actor lacks something; the error names it.
+        """
+        self._require_giving(self._kit.session(), current(), *roles)
+
+    async def arequire_giving(self, *roles: str) -> None:
+        """Refuse on the async session; see :meth:`require_giving`."""
+        await self._kit.async_session().run_sync(self._require_giving, current(), *roles)
+
+    def _may(
+        self, user_id: str, permission: str, resource: object, dimensions: Mapping[str, Any] | None
+    ) -> bool:
+        try:
+            scope = self._kit.member_scope(current().tenant, user_id, dimensions=dimensions)
+        except NotAMember:  # any more
+            return False
+        return self.authorizer.check(scope, permission, resource)
 
     # what requests are told ---------------------------------------------------------------------------------------
 
@@ -236,20 +256,21 @@ class KitAccess(KitQuestions):
         where they are members one for what was granted to them.
         """
         given = self.store.grants(session, tenant.id, user_id)
-        counting = tuple(
-            one
+        looked = (
+            self._counting(session, tenant, one, members=members, book=book) if one.delegated else one
             for one in given
-            if not one.delegated or self._has_still(session, tenant, one, members=members, book=book)
         )
+        counting = tuple(one for one in looked if one is not None)
         return replace(book.rules, grants=counting) if counting else book.rules
 
-    def _has_still(
+    def _counting(
         self, session: Session, tenant: Tenant, lent: Grant, *, members: MembershipLookup, book: Rulebook
-    ) -> bool:
+    ) -> Grant | None:
+        """Return what was lent while the lender has it still, until time changes what they have; None if not."""
         lender = lent.given_by or ""
         membership = members.membership(tenant, lender)
         if membership is None:
-            return False
+            return None
         own = tuple(one for one in self.store.grants(session, tenant.id, lender) if not one.delegated)
         scope = Scope(
             tenant,
@@ -259,7 +280,11 @@ class KitAccess(KitQuestions):
             rules=replace(book.rules, grants=own),
         )
         now = self.authorizer.clock.now()
-        return self._lacked(scope, replace(lent.rule, since=None, until=now)) is None
+        if self._lacked(scope, replace(lent.rule, since=None, until=now)) is not None:
+            return None
+        changes = self.authorizer.changes_at(scope)
+        until = min(one for one in (lent.rule.until, changes) if one is not None)
+        return replace(lent, rule=replace(lent.rule, until=until))
 
     # on a session -------------------------------------------------------------------------------------------------
 
@@ -267,6 +292,12 @@ class KitAccess(KitQuestions):
         made = self.store.rulebook(session, scope.tenant.id).rules.roles
         own = {name: role for name, role in self.authorizer.matrix.roles.items() if role.side == "tenant"}
         return {**made, **own}
+
+    def _require_giving(self, session: Session, scope: Scope, *roles: str) -> None:
+        if scope.is_bounded:
+            known = self.store.rulebook(session, scope.tenant.id).rules
+            would = replace(scope, roles=frozenset(roles), permissions=frozenset(), limits=None, rules=known)
+            self._check_lacking(self.authorizer.lacked(scope, would), f"{', '.join(roles)} would allow")
 
     def _define(self, session: Session, scope: Scope, role: Role) -> None:
         if scope.is_bounded:
@@ -333,12 +364,12 @@ class KitAccess(KitQuestions):
         self._tell(session, scope, "permission.revoked", found)
         return True
 
-    def _take_in(
+    def _load(
         self, session: Session, scope: Scope, content: Mapping[str, Any]
     ) -> tuple[list[Role], list[Grant]]:
         if scope.is_bounded:
             raise ConfigurationError("What was exported is taken in by a script, and not in a request.")
-        roles, grants = self.store.take_in(session, scope.tenant.id, content, actor=scope.actor)
+        roles, grants = self.store.load(session, scope.tenant.id, content, actor=scope.actor)
         for role in roles:
             details = {"role": role_data(role)}
             self._kit.audit.trail.record(session, scope, "role.defined", f"role:{role.name}", details=details)
@@ -359,7 +390,7 @@ class KitAccess(KitQuestions):
     def _check_lacking(self, permission: str | None, what: str) -> None:
         if permission is not None:
             raise PermissionDenied(
-                f"{what} {permission!r}, which you do not have, or not for as long and not everywhere.",
+                f"{what} {permission!r}, which you do not have, or not for as long, or not everywhere.",
                 permission=permission,
             )
 

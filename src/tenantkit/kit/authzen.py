@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from tenantkit.core.scope import Scope, current
-from tenantkit.exceptions import ConfigurationError, QuestionMalformed
+from tenantkit.exceptions import ConfigurationError, NotAMember, QuestionMalformed
 from tenantkit.rbac import Mode, Resource
 from tenantkit.rbac.resources import mapper_of
 from tenantkit.sql.spelling import read_key
@@ -67,6 +67,15 @@ class AuthZen:
                     "columns, and an id can spell one."
                 )
 
+    def check(self, kit: "TenantKit") -> None:
+        """
+        Refuse where a kit does not know what this needs.
+
+        Raises:
+            ConfigurationError: the permission is not declared.
+        """
+        kit.roles.check_declared(self.permission)
+
     def metadata(self, kit: "TenantKit", tenant: str | None = None) -> dict[str, Any]:
         """Return the metadata of this decision point, or of one tenant's; see :attr:`is_by_tenant`."""
         url = self.url.rstrip("/").replace("{tenant}", tenant or "")
@@ -119,7 +128,7 @@ class AuthZen:
         ):
             raise QuestionMalformed(f"`evaluations` is a list of up to {_MOST} objects.")
         options = _part(asked, "options", needed=False)
-        mode = _MODES.get(options.get("evaluations_semantic", "execute_all"))
+        mode = _MODES.get(str(options.get("evaluations_semantic", "execute_all")))
         if mode is None:
             raise QuestionMalformed(f"`options.evaluations_semantic` is one of {', '.join(_MODES)}.")
         shared = {key: asked[key] for key in ("subject", "action", "resource", "context") if key in asked}
@@ -220,9 +229,12 @@ class AuthZen:
         is_own = scope.actor is not None and scope.actor.kind == "user" and scope.actor.id == user_id
         if kind != _USER or not is_own or scope.limits is not None:
             self._require(kit)
-        return (
-            kit.member_scope(scope.tenant, user_id, dimensions=_dimensions(asked)) if kind == _USER else None
-        )
+        if kind != _USER:
+            return None
+        try:
+            return kit.member_scope(scope.tenant, user_id, dimensions=_dimensions(asked))
+        except NotAMember:
+            return None
 
     def _permission(self, kit: "TenantKit", asked: Document) -> str:
         name, kind = _text(_part(asked, "action"), "name"), _part(asked, "resource").get("type")
@@ -230,13 +242,16 @@ class AuthZen:
         for spelled in (name, f"{kind}{matrix.separator}{name}"):
             if spelled in matrix.permissions:
                 return spelled
-        raise QuestionMalformed(f"There is no permission {name[:80]!r}.")
+        spelled = f"{str(kind)[:80]}{matrix.separator}{name[:80]}"
+        raise QuestionMalformed(f"There is no permission {name[:80]!r}, and none {spelled!r}.")
 
     def _resource(self, kit: "TenantKit", asked: Document) -> Any:
         """Return what a question is about: a row of the tenant, None where it has none, or what the question says."""
         said = _part(asked, "resource")
         kind, key = _text(said, "type"), _text(said, "id")
-        model = self.resources.get(kind)
+        tables = {mapper_of(one).local_table: one for one in self.resources.values()}
+        by_table = {getattr(table, "name", ""): model for table, model in tables.items()}
+        model = self.resources.get(kind) or by_table.get(kind)  # which are believed by neither name
         if model is None:
             return Resource(kind, key, _part(said, "properties", needed=False))
         identity = read_key(mapper_of(model).primary_key[0].type, key)

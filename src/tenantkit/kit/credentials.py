@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from tenantkit.core.actor import Actor
 from tenantkit.core.scope import RequestFacts, Scope, current
-from tenantkit.directory import Membership
 from tenantkit.directory.rules import check_known
 from tenantkit.exceptions import InvalidValue, LinkInvalid, PermissionDenied
 from tenantkit.kit.admission import admit_from
@@ -124,32 +123,37 @@ class KitApiKeys:
         held = frozenset(roles)
         limits = None if permissions is None else frozenset(permissions)
         access = self._kit.access
-        made = access.store.rulebook(session, scope.tenant.id).rules if held - matrix.roles.keys() else None
-        check_known("role", held, [*matrix.roles, *(made.roles if made else ())])
+        made = access.store.rulebook(session, scope.tenant.id).rules
+        tenants = [name for name, role in matrix.roles.items() if role.side == "tenant"]
+        check_known("role", held, [*tenants, *made.roles])
         for permission in limits or ():
             matrix.check_declared(permission)
-        given = replace(scope, roles=held, permissions=frozenset(), limits=limits, rules=made)
         if user_id is not None:
-            member = self._member(session, scope, user_id, is_request=is_request)
-            given = replace(given, roles=held | member.roles, permissions=member.permissions)
-        lacked = access.authorizer.lacked(scope, given) if is_request else None
+            self._check_member(session, scope, user_id, is_request=is_request)
+        lacked = None
+        if is_request and user_id is not None and scope.limits is not None:
+            # it works with the member's own roles and grants, of which these credentials may be good for a few
+            lacked = min(
+                (matrix.permissions.keys() if limits is None else limits) - scope.limits, default=None
+            )
+        elif is_request:
+            given = replace(scope, roles=held, permissions=frozenset(), limits=limits, rules=made)
+            lacked = access.authorizer.lacked(scope, given)
         if lacked is not None:
             raise PermissionDenied(
                 f"The key would have the permission {lacked!r}, which you do not have.", permission=lacked
             )
         return held, limits
 
-    def _member(self, session: Session, scope: Scope, user_id: str, *, is_request: bool) -> Membership:
-        """Return the member in whose name a key is to work."""
+    def _check_member(self, session: Session, scope: Scope, user_id: str, *, is_request: bool) -> None:
+        """Refuse whoever is no member in whose name a key could work."""
         if is_request and (scope.actor is None or scope.actor.kind != "user" or scope.actor.id != user_id):
             raise InvalidValue(
                 "In a request a key works in nobody's name but your own: roles change, and with them what it may.",
                 field="user_id",
             )
-        member = self._kit.organizations(session).membership(scope.tenant, user_id)
-        if member is None:
+        if self._kit.organizations(session).membership(scope.tenant, user_id) is None:
             raise InvalidValue(f"{user_id[:80]!r} is not an active member here.", field="user_id")
-        return member
 
 
 def _told(key: ApiKey) -> dict[str, object]:

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Select
 
 from tenantkit.core.scope import current
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac import Authorizer, Decision, Mode, check_owner, guarded
+from tenantkit.rbac.attributes import read_attribute
 
 __all__ = ["KitQuestions"]
 
@@ -90,7 +92,9 @@ class KitQuestions:
         Raises:
             ConfigurationError: one is not declared, none is given, or the function has no such parameter.
         """
-        for permission in permissions or ("",):
+        if not permissions:
+            raise ConfigurationError("No permission is named: name one at least.")
+        for permission in permissions:
             self.authorizer.matrix.check_declared(permission)
         return guarded(lambda resource: self.require_any(permissions, resource), on)
 
@@ -114,13 +118,14 @@ class KitQuestions:
             unless: a permission that stands in for owning.
 
         Raises:
-            ConfigurationError: the permission is not declared, or the function has no such parameter.
+            ConfigurationError: the permission is not declared, the function has no such parameter, or, once it is
+                called, the class of the resource no such attribute.
         """
         if unless is not None:
             self.authorizer.matrix.check_declared(unless)
 
         def check(resource: object) -> None:
             if unless is None or not self.check(unless):
-                check_owner(current(), getattr(resource, by, None), type(resource).__name__)
+                check_owner(current(), read_attribute(resource, by), type(resource).__name__)
 
         return guarded(check, on)

@@ -183,31 +183,39 @@ class Requests(Scopes):
         return self.resolve.read(request, claims, trusted=self.trust.support_of(found) is not None)
 
     def member_scope(
-        self, tenant: Tenant, user_id: str, *, dimensions: Mapping[str, Any] | None = None
-    ) -> Scope | None:
+        self, tenant: Tenant | str, user_id: str, *, dimensions: Mapping[str, Any] | None = None
+    ) -> Scope:
         """
-        Return the scope that a member's request would have, or None where they are no active member.
+        Return the scope that a member's request would have.
 
         For deciding about somebody else, and for working in a member's name where there is no request. Costs what the
-        cache does not know: a statement for the membership, one for the tenant's rules, and one for what was granted.
+        cache does not know: a statement for the membership, one for the tenant's rules, and one for what was granted; a
+        slug one more.
 
         Args:
-            tenant: where.
+            tenant: where: the tenant, or its slug.
             user_id: who.
             dimensions: what further row rules ask for, such as a workspace.
+
+        Raises:
+            NotAMember: they are no active member.
+            UnknownTenant: there is no tenant of this slug.
+            ResolutionError: it is not served.
         """
+        found, actor = self.served(tenant), Actor(user_id)
         with ExitStack() as opened:
             lookup = self._lookup(lambda: opened.enter_context(Session(self.owner_engine)))
-            membership, actor = lookup.membership(tenant, user_id), Actor(user_id)
+            membership = lookup.membership(found, user_id)
             if membership is None:
-                return None
+                raise NotAMember(f"{user_id[:80]!r} is no active member of {found.slug!r}.")
             return Scope(
-                tenant,
+                found,
                 actor,
                 roles=membership.roles,
+                request=RequestFacts(resolved_by="membership"),  # so that it is bounded, also without roles
                 permissions=membership.permissions,
                 dimensions=dimensions or {},
-                rules=self._rules(tenant, actor, lookup),
+                rules=self._rules(found, actor, lookup),
             )
 
     def require_support(self, request: RequestCredentials) -> tuple[Actor, str]:

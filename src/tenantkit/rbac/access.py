@@ -96,7 +96,8 @@ def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Col
     """
     moments = set[datetime]()
 
-    def counts(rule: Rule) -> bool:
+    def counts(basis: Basis) -> bool:
+        rule = basis.rule
         moments.update(one for one in (rule.since, rule.until) if one is not None and one > now)
         return _is_in(rule, scope.dimensions.get(WORKSPACE)) and _is_at(rule, now)
 
@@ -107,11 +108,11 @@ def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Col
     return Access(allowed, answers, found, min(moments, default=None))
 
 
-def gather(matrix: Matrix, scope: Scope, counts: Callable[[Rule], bool]) -> dict[str, Contested]:
+def gather(matrix: Matrix, scope: Scope, counts: Callable[[Basis], bool]) -> dict[str, Contested]:
     """Return by permission those rules about it that are the actor's and that count."""
     found: dict[str, list[Basis]] = {}
     for permission, basis in _bases(matrix, scope):
-        if counts(basis.rule):
+        if counts(basis):
             found.setdefault(permission, []).append(basis)
     return {
         permission: Contested(
@@ -124,25 +125,37 @@ def gather(matrix: Matrix, scope: Scope, counts: Callable[[Rule], bool]) -> dict
 
 def gather_given(matrix: Matrix, scope: Scope) -> dict[str, Contested]:
     """Return the rules that somebody would have, wherever and whenever they hold; of denials what holds always."""
-    return gather(matrix, scope, lambda rule: rule.effect == "allow" or rule == rule.everywhere)
+    return gather(
+        matrix, scope, lambda basis: basis.rule.effect == "allow" or basis.rule == basis.rule.everywhere
+    )
 
 
 def gather_givable(
     matrix: Matrix, scope: Scope, *, workspace: str | None, now: datetime, until: datetime | None
 ) -> dict[str, Contested]:
-    """Return the rules of who gives: what allows in a workspace from now until a moment, and all that ever denies."""
+    """
+    Return the rules of who gives: what allows in a workspace from now until a moment, and all that ever denies.
 
-    def counts(rule: Rule) -> bool:
+    What was lent to them is not theirs to give.
+    """
+
+    def counts(basis: Basis) -> bool:
+        rule = basis.rule
         is_long = rule.until is None or (until is not None and until <= rule.until)
-        return rule.effect == "deny" or (_is_in(rule, workspace) and _is_at(rule, now) and is_long)
+        allows = _is_in(rule, workspace) and _is_at(rule, now) and is_long and not basis.lent
+        return rule.effect == "deny" or allows
 
     return gather(matrix, scope, counts)
 
 
 def included_roles(matrix: Matrix, scope: Scope) -> frozenset[str]:
-    """Return the roles that the actor of a scope holds, and all that these include."""
-    further: MemberRules = scope.rules or _NOBODYS
-    return frozenset().union(*(matrix.included(one, further.roles) for one in _held(matrix, scope)))
+    """
+    Return the roles that the actor of a scope holds, and those that the application's among them include.
+
+    What a tenant's own role includes is left out: it may exclude all that the other one grants.
+    """
+    held = _held(matrix, scope)
+    return frozenset(held).union(*(matrix.included(one) for one in held))
 
 
 def _held(matrix: Matrix, scope: Scope) -> list[str]:
@@ -166,7 +179,7 @@ def _bases(matrix: Matrix, scope: Scope) -> Iterator[tuple[str, Basis]]:
         yield from ((one, Basis(Rule(permission))) for one in matrix.permissions_of(permission))
     for grant in further.grants:
         for permission in matrix.permissions_of(grant.rule.permission):
-            yield permission, Basis(grant.rule, grant=grant.id)
+            yield permission, Basis(grant.rule, grant=grant.id, lent=grant.delegated)
 
 
 def _is_in(rule: Rule, workspace: object) -> bool:

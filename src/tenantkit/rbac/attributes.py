@@ -1,21 +1,26 @@
 """Conditions on one attribute of a resource, in Python and in SQL."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, Literal, get_args
+from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, null, type_coerce
+from sqlalchemy import CHAR, Boolean, ColumnElement, Uuid, null, type_coerce
+from sqlalchemy import inspect as look_at
+from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac.condition import Asker, Condition
 from tenantkit.rbac.model import Resource
+from tenantkit.rbac.names import meant
 from tenantkit.rbac.resources import mapper_of
+from tenantkit.sql.spelling import read_key
 
-__all__ = ["Attribute", "FromScope", "Operator", "column_of", "read_attribute"]
+__all__ = ["Attribute", "FromScope", "Operator", "column_of", "read_attribute", "relationship_of"]
 
 Operator = Literal[
     "is", "is_not", "in", "not_in", "less", "at_most", "more", "at_least", "present", "missing"
@@ -36,10 +41,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "missing": "is missing",
 }
 _PLAIN: Final = (str, int, float, bool)
-_FITTING: Final[Mapping[type, tuple[type, ...]]] = {
-    float: (float, int, Decimal),
-    Decimal: (Decimal, int, float),
-}
+_NUMBER: Final = (int, float, Decimal)
+_KINDS: Final[tuple[Any, ...]] = (bool, _NUMBER, str, datetime, date, UUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,18 @@ class Attribute(Condition):
             object.__setattr__(self, "value", tuple(self.value))
 
     def holds(self, asker: Asker, resource: Any) -> bool | None:
-        """Whether it compares so; None where the attribute or the value is missing."""
+        """Whether it compares so; None where the attribute or the value is missing, or of another kind."""
         found = read_attribute(resource, self.name)
         if self.operator in _EXISTENCE:
-            return (found is None) == (self.operator == "missing")
-        value = self._value(asker)
-        if found is None or value is None:
+            return (found is None) == (self.operator == "missing") if says(resource, self.name) else None
+        mapper = _mapper_of(resource)
+        column = None if mapper is None else mapper.column_attrs[self.name].columns[0]
+        values = [one if column is None else self._bound(column, one) for one in self._values(asker)]
+        if found is None or not values or None in values:
             return None
-        return _COMPARED[self.operator](found, value)
+        if column is None and not all(_is_alike(found, one) for one in values):
+            return None
+        return _COMPARED[self.operator](_comparable(found), [_comparable(one) for one in values])
 
     def clause(self, asker: Asker, model: Any) -> ColumnElement[bool]:
         """Return the same as SQL."""
@@ -108,24 +115,40 @@ class Attribute(Condition):
         if self.operator in _EXISTENCE:
             found = column.is_(None) if self.operator == "missing" else column.is_not(None)
             return found
-        value = self._value(asker)
-        if value is None:
+        values = [self._bound(column, one) for one in self._values(asker)]
+        if not values or None in values:
             return type_coerce(null(), Boolean)
-        if self.operator in _LISTS:
-            return _IN_SQL[self.operator](column, [self._bound(column, one) for one in value])
-        return _IN_SQL[self.operator](column, self._bound(column, value))
+        return _IN_SQL[self.operator](column, values)
+
+    def _values(self, asker: Asker) -> Sequence[Any]:
+        if isinstance(self.value, FromScope):
+            return [self.value.of(asker.scope)]
+        return self.value if self.operator in _LISTS else [self.value]
 
     def _bound(self, column: Any, value: Any) -> Any:
-        """Return a value as the column holds it: databases convert what differs, Python does not."""
-        kind = column.type.python_type
-        if issubclass(kind, Enum) and value in kind.__members__:
-            return kind[value]
-        if not isinstance(value, _FITTING.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
-            raise ConfigurationError(f"{self.name!r} holds {kind.__name__}, and is compared with {value!r}.")
-        return value
+        """
+        Return a value as the column holds it, since databases convert what differs, and Python does not.
 
-    def _value(self, asker: Asker) -> Any:
-        return self.value.of(asker.scope) if isinstance(self.value, FromScope) else self.value
+        What a scope knows is read as a text of a request is; None where it cannot be in the column.
+
+        Raises:
+            ConfigurationError: the value is of another kind than the column, or databases and Python compare values of
+                the column differently.
+        """
+        kind = column.type.python_type
+        if isinstance(column.type, CHAR) or issubclass(kind, float):
+            raise ConfigurationError(
+                f"{self.name!r} holds {column.type}, which databases and Python compare differently. Use String, or "
+                "Numeric."
+            )
+        if value is None:
+            return None
+        if isinstance(self.value, FromScope) and not isinstance(value, kind):
+            return read_key(column.type, str(value))
+        made = _made(kind, value)
+        if made is None:
+            raise ConfigurationError(f"{self.name!r} holds {kind.__name__}, and is compared with {value!r}.")
+        return made
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -164,17 +187,72 @@ def column_of(model: Any, name: str) -> Any:
     Raises:
         ConfigurationError: it has none.
     """
-    if name not in mapper_of(model).column_attrs:
-        raise ConfigurationError(f"{mapper_of(model).class_.__name__} has no column attribute {name!r}.")
+    mapper = mapper_of(model)
+    if name not in mapper.column_attrs:
+        raise _no_attribute(mapper, name, "column_attrs")
     return getattr(model, name)
 
 
-def read_attribute(resource: Any, name: str) -> Any:
-    """Return an attribute of an object or a mapping, None where it has none; an enum's member by its name."""
+def relationship_of(model: Any, name: str) -> RelationshipProperty[Any]:
+    """
+    Return a relationship of a mapped class, or of an alias of one.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    mapper = mapper_of(model)
+    if name not in mapper.relationships:
+        raise _no_attribute(mapper, name, "relationships")
+    found: RelationshipProperty[Any] = mapper.relationships[name]
+    return found
+
+
+def read_attribute(
+    resource: Any, name: str, *, of: Literal["column_attrs", "relationships"] = "column_attrs"
+) -> Any:
+    """
+    Return an attribute of a resource; None where it is not there, or not said.
+
+    Args:
+        resource: a mapped object, a mapping, a :class:`Resource`, or any other object.
+        name: the attribute.
+        of: which attributes of a mapped class are meant.
+
+    Raises:
+        ConfigurationError: its mapped class has no such attribute: as for the rows of the class, that is a mistake.
+    """
+    if isinstance(resource, str):
+        return None  # a name says nothing of what it names
     if isinstance(resource, Resource):
         resource = resource.properties
-    found = resource.get(name) if isinstance(resource, Mapping) else getattr(resource, name, None)
-    return found.name if isinstance(found, Enum) else found
+    if isinstance(resource, Mapping):
+        return resource.get(name)
+    mapper = _mapper_of(resource)
+    if mapper is not None and name not in getattr(mapper, of):
+        raise _no_attribute(mapper, name, of)
+    found = getattr(resource, name, None)
+    return None if callable(found) else found
+
+
+def _mapper_of(resource: Any) -> Mapper[Any] | None:
+    """Return the mapper of a mapped object, or None of anything else."""
+    state = look_at(resource, raiseerr=False)
+    return state.mapper if isinstance(state, InstanceState) else None
+
+
+def says(resource: Any, name: str) -> bool:
+    """Whether a resource says anything of an attribute; an object does, also that it has none."""
+    if isinstance(resource, str):
+        return False
+    if isinstance(resource, Resource):
+        resource = resource.properties
+    return name in resource if isinstance(resource, Mapping) else True
+
+
+def _no_attribute(mapper: Mapper[Any], name: str, of: str) -> ConfigurationError:
+    known = getattr(mapper, of).keys()
+    kind = "column attribute" if of == "column_attrs" else "relationship"
+    return ConfigurationError(f"{mapper.class_.__name__} has no {kind} {name!r}.{meant(name, known)}")
 
 
 def _check_value(condition: Attribute) -> None:
@@ -187,7 +265,10 @@ def _check_value(condition: Attribute) -> None:
         problem = None if value is None else "takes no value"
     elif operator in _LISTS:
         several = value if isinstance(value, list | tuple | set | frozenset) else ()
-        problem = None if several and None not in several else "needs a list that is not empty"
+        is_flat = several and not any(
+            isinstance(one, list | tuple | set | frozenset | Mapping) for one in several
+        )
+        problem = None if is_flat and None not in several else "needs a list of values that is not empty"
     elif operator in _ORDERS:
         is_ordered = isinstance(value, int | float | Decimal | date) and not isinstance(value, bool)
         # each database has an order of its own for texts
@@ -199,23 +280,56 @@ def _check_value(condition: Attribute) -> None:
         raise ConfigurationError(f"The attribute {condition.name!r}: {operator!r} {problem}, not {value!r}.")
 
 
-_COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "is": lambda found, value: bool(found == value),
-    "is_not": lambda found, value: bool(found != value),
+_COMPARED: Final[Mapping[str, Callable[[Any, list[Any]], bool]]] = {
+    "is": lambda found, values: bool(found == values[0]),
+    "is_not": lambda found, values: bool(found != values[0]),
     "in": lambda found, values: found in values,
     "not_in": lambda found, values: found not in values,
-    "less": lambda found, value: bool(found < value),
-    "at_most": lambda found, value: bool(found <= value),
-    "more": lambda found, value: bool(found > value),
-    "at_least": lambda found, value: bool(found >= value),
+    "less": lambda found, values: bool(found < values[0]),
+    "at_most": lambda found, values: bool(found <= values[0]),
+    "more": lambda found, values: bool(found > values[0]),
+    "at_least": lambda found, values: bool(found >= values[0]),
 }
-_IN_SQL: Final[Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
-    "is": lambda column, value: column == value,
-    "is_not": lambda column, value: column != value,
+_IN_SQL: Final[Mapping[str, Callable[[Any, list[Any]], ColumnElement[bool]]]] = {
+    "is": lambda column, values: column == values[0],
+    "is_not": lambda column, values: column != values[0],
     "in": lambda column, values: column.in_(values),
     "not_in": lambda column, values: column.not_in(values),
-    "less": lambda column, value: column < value,
-    "at_most": lambda column, value: column <= value,
-    "more": lambda column, value: column > value,
-    "at_least": lambda column, value: column >= value,
+    "less": lambda column, values: column < values[0],
+    "at_most": lambda column, values: column <= values[0],
+    "more": lambda column, values: column > values[0],
+    "at_least": lambda column, values: column >= values[0],
 }
+
+
+def _made(kind: type, value: Any) -> Any:
+    """Return a value as an instance of a column's kind, or None where it is none."""
+    if issubclass(kind, Enum):
+        name = value.name if isinstance(value, kind) else value
+        return kind.__members__.get(name) if isinstance(name, str) else None
+    if kind is Decimal and isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(str(value))
+    if kind is UUID and isinstance(value, str):
+        return read_key(Uuid(), value)
+    is_other = isinstance(value, bool) is not (kind is bool) or (
+        isinstance(value, datetime) is not (kind is datetime)
+    )
+    return value if isinstance(value, kind) and not is_other else None
+
+
+def _comparable(value: Any) -> Any:
+    """Return an enum's member by its name, and a number so that 0.1 is that."""
+    if isinstance(value, Enum):
+        return value.name
+    return Decimal(str(value)) if isinstance(value, float) else value
+
+
+def _is_alike(found: Any, value: Any) -> bool:
+    """Whether two values of no known column can be compared: of one kind, and moments both with a zone or without."""
+    found, value = _comparable(found), _comparable(value)
+    kinds = [next((kind for kind in _KINDS if isinstance(one, kind)), None) for one in (found, value)]
+    if kinds[0] is None or kinds[0] is not kinds[1]:
+        return False
+    if kinds[0] is datetime:
+        return (found.tzinfo is None) == (value.tzinfo is None)
+    return not (kinds[0] is _NUMBER and (found != found or value != value))  # noqa: PLR0124 - NaN is no number

@@ -26,6 +26,7 @@ from tenantkit.rbac.access import (
 from tenantkit.rbac.condition import Asker
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import Basis, Decision, Reason, Rule
+from tenantkit.rbac.resources import check_resource
 
 __all__ = ["Authorizer", "Mode"]
 
@@ -33,6 +34,7 @@ Mode = Literal["all", "until_denied", "until_allowed"]
 Selected = TypeVar("Selected", bound=Select[Any])
 _SIZE: Final = 20_000
 _NOTHING: Final = Contested(())
+_ASK: Final = "Ask an administrator of the tenant."
 _LAST: Final[Mapping[Mode, bool | None]] = {"all": None, "until_denied": False, "until_allowed": True}
 
 
@@ -142,8 +144,10 @@ class Authorizer:
 
         Raises:
             PermissionDenied: none is; the error names the first.
-            ConfigurationError: one is not declared.
+            ConfigurationError: one is not declared, or none is named.
         """
+        if not permissions:
+            raise ConfigurationError("No permission is named: name one at least.")
         for permission in permissions:
             self.matrix.check_declared(permission)
         if not any(self.check(scope, permission, resource) for permission in permissions):
@@ -284,9 +288,14 @@ class Authorizer:
         features = self._features
         return frozenset(one for one in asked if features is not None and features.has_feature(tenant, one))
 
+    def changes_at(self, scope: Scope) -> datetime | None:
+        """Return the moment at which time will change what the actor may do, if it will."""
+        return self._access(scope).until
+
     def granting(self, permission: str) -> list[str]:
-        """Return the roles of the matrix that grant a permission on whatever resource."""
-        return sorted(role for role in self.matrix.roles if permission in self.matrix.granted([role]))
+        """Return the roles of the matrix that grant a permission, be it on some resources alone."""
+        written = ((role, self.matrix.written(role).get(permission, ())) for role in self.matrix.roles)
+        return sorted(role for role, rules in written if any(rule.effect == "allow" for rule, _ in rules))
 
     def _access(self, scope: Scope) -> Access:
         """Return what the actor of a scope may do, compiled."""
@@ -311,6 +320,7 @@ class Authorizer:
     def _decide(
         self, scope: Scope, access: Access, permission: str, resource: object
     ) -> tuple[Reason, tuple[Basis, ...]]:
+        check_resource(resource)
         rules, asker = access.contested.get(permission, _NOTHING), self._asker(scope)
         allowing = rules.allowing(asker, resource)
         if not allowing:
@@ -346,17 +356,19 @@ class Authorizer:
                 feature = self.matrix.permissions[permission].feature
                 return f"The plan {scope.tenant.plan!r} of your tenant lacks the feature {feature!r}."
             case _:
-                return f"{self._not_granted(scope, permission, resource)} Ask an administrator of the tenant."
+                return self._not_granted(scope, permission, resource)
 
     def _not_granted(self, scope: Scope, permission: str, resource: object) -> str:
+        if scope.actor is None and not scope.roles:
+            return "Nobody acts in this scope: enter the one that `kit.member_scope` makes."
         near = self._access(scope).contested.get(permission, _NOTHING).allows
         if near:
             which = "which is not everywhere" if resource is None else "which is not so here"
-            return f"{_sentence(near[0])}, {which}."
+            return f"{_sentence(near[0])}, {which}. {_ASK}"
         granting = self.granting(permission)
         would = f"; {' or '.join(granting)} would" if granting else ""
         held = f"None of your roles here ({', '.join(sorted(scope.roles))})" if scope.roles else "No role"
-        return f"{held} grants it{would}."
+        return f"{held} grants it{would}. {_ASK}"
 
 
 def _sentence(basis: Basis) -> str:
@@ -369,9 +381,10 @@ def _rules(bases: Iterable[Basis]) -> frozenset[Rule]:
 
 
 def _model_of(statement: Select[Any]) -> Any:
-    models = {one.get("entity") for one in statement.column_descriptions}
-    if len(models) != 1 or None in models:
+    models = {one.get("entity") for one in statement.column_descriptions} - {None}
+    if len(models) != 1:
         raise ConfigurationError(
-            f"This statement selects {len(models)} classes; say whose rows are meant: filter(..., model=...)."
+            f"This statement selects {len(models) or 'no'} mapped classes; say whose rows are meant: filter(..., "
+            "model=Document)."
         )
     return models.pop()

@@ -29,7 +29,8 @@ class Case:
     One question and the answer that is expected.
 
     Args:
-        line: where it is written.
+        path: the file in which it is written.
+        line: and where in it.
         roles: the roles of who asks.
         user: their user id.
         what: the permission.
@@ -43,6 +44,7 @@ class Case:
     .. versionadded:: 0.1
     """
 
+    path: Path
     line: int
     roles: tuple[str, ...]
     what: str
@@ -59,13 +61,31 @@ class Case:
         on = f" on {self.on!r}" if self.on is not None else ""
         return f"{'+'.join(self.roles) or 'nobody'} {verb} {self.what}{on}"
 
+    def check(self, matrix: Matrix) -> None:
+        """
+        Refuse what the matrix does not know, which would be refused in whatever case.
+
+        Raises:
+            ConfigurationError: the matrix has no such permission, or no such role.
+        """
+        at = f"{self.path}, line {self.line}: "
+        for name in self.roles:
+            if name not in matrix.roles:
+                raise ConfigurationError(f"{at}There is no role {name!r}.{meant(name, matrix.roles)}")
+        for name in (self.what, *self.permissions):
+            if name not in matrix.permissions:
+                raise ConfigurationError(
+                    f"{at}Permission {name!r} is not declared.{meant(name, matrix.permissions)}"
+                )
+
     def decide(self, matrix: Matrix, clock: Clock | None = None) -> Decision:
         """
         Return what a matrix decides.
 
         Raises:
-            ConfigurationError: the permission is not declared.
+            ConfigurationError: the matrix has no such permission, or no such role.
         """
+        self.check(matrix)
         scope = Scope(
             _TENANT,
             Actor(self.user),
@@ -175,15 +195,12 @@ def read_cases(path: str | Path) -> Cases:
     written, matrix = content.get("case", []), content.get("matrix")
     if len(lines) != len(written) or not written:
         raise ConfigurationError(f"{path}: Cases are tables `[[case]]`, each on a line of its own.")
-    cases = [
-        case
-        for line, said in zip(lines, written, strict=True)
-        for case in _cases_of(f"{path}, line {line}: ", line, said)
-    ]
+    cases = [case for line, said in zip(lines, written, strict=True) for case in _cases_of(path, line, said)]
     return Cases(path, path.parent / matrix if matrix is not None else None, tuple(cases))
 
 
-def _cases_of(at: str, line: int, said: Mapping[str, Any]) -> list[Case]:
+def _cases_of(path: Path, line: int, said: Mapping[str, Any]) -> list[Case]:
+    at = f"{path}, line {line}: "
     _check_keys(at, said, _KEYS, "a case")
     for key in ("who", "what", "expected"):
         if key not in said:
@@ -200,7 +217,7 @@ def _cases_of(at: str, line: int, said: Mapping[str, Any]) -> list[Case]:
     if not what:
         raise ConfigurationError(f"{at}A case asks for a permission at least.")
     about |= {key: said[key] for key in ("on", "because") if key in said}
-    return [Case(line, what=one, expected=said["expected"] == "allow", **about) for one in what]
+    return [Case(path, line, what=one, expected=said["expected"] == "allow", **about) for one in what]
 
 
 def _check_keys(at: str, table: Mapping[str, Any], known: set[str], whose: str) -> None:

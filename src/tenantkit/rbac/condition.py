@@ -2,7 +2,7 @@
 When a rule holds: what a condition promises.
 
 It is asked of an object in Python and of rows in SQL, and answers alike, in the three values of SQL: true, false, and
-unknown where an attribute is missing or NULL. A rule that allows needs true; one that denies is held off by false
+unknown where an attribute is NULL or not said. A rule that allows needs true; one that denies is held off by false
 alone. So nothing is opened by what is not known.
 """
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, or_, true
-from sqlalchemy.orm import RelationshipProperty
+from sqlalchemy.orm import aliased
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.rbac.attributes import Attribute, FromScope, column_of, read_attribute
+from tenantkit.rbac.attributes import Attribute, FromScope, column_of, read_attribute, relationship_of
 from tenantkit.rbac.condition import Asker, Condition
 from tenantkit.rbac.model import Resource
-from tenantkit.rbac.resources import mapper_of
 from tenantkit.sql.spelling import read_key
 
 __all__ = ["AllOf", "AnyOf", "Not", "Owner", "Related", "condition_from", "owner_of"]
@@ -93,7 +92,7 @@ class Related(Condition):
 
     def holds(self, asker: Asker, resource: Any) -> bool | None:
         """Whether it is true of one that is related; None where the data does not say what is."""
-        related = read_attribute(resource, self.name)
+        related = read_attribute(resource, self.name, of="relationships")
         if related is None:
             return None if isinstance(resource, Resource | Mapping) else False
         many = related if isinstance(related, Iterable) and not isinstance(related, Mapping) else (related,)
@@ -101,12 +100,11 @@ class Related(Condition):
 
     def clause(self, asker: Asker, model: Any) -> ColumnElement[bool]:
         """Return the same as SQL: an EXISTS."""
-        known = mapper_of(model).relationships
-        if self.name not in known:
-            raise ConfigurationError(f"{mapper_of(model).class_.__name__} has no relationship {self.name!r}.")
-        relationship: RelationshipProperty[Any] = known[self.name]
-        within = self.where.clause(asker, relationship.mapper.class_)
-        attribute = getattr(model, self.name)
+        relationship = relationship_of(model, self.name)
+        # an alias, since a relation may lead back to the class that is asked about
+        target = aliased(relationship.mapper.class_)
+        attribute = getattr(model, self.name).of_type(target)
+        within = self.where.clause(asker, target)
         found: ColumnElement[bool] = (attribute.any if relationship.uselist else attribute.has)(within)
         return found
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tenantkit.core.tenant import TenantId
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac.condition import Condition
 
 __all__ = [
@@ -64,6 +65,9 @@ class Rule:
         since: holds from this moment on.
         until: holds before this moment.
 
+    Raises:
+        ConfigurationError: a part is not as it should be.
+
     .. versionadded:: 0.1
     """
 
@@ -74,6 +78,31 @@ class Rule:
     workspace: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.permission, str) or self.effect not in get_args(Effect):
+            raise ConfigurationError(
+                f"A rule names a permission, and its effect is 'allow' or 'deny', not {self.effect!r} of "
+                f"{self.permission!r}."
+            )
+        if self.when is not None and not isinstance(self.when, Condition):
+            raise ConfigurationError(f"What a rule holds for is a condition, not {self.when!r}.")
+        if not isinstance(self.workspace, str | None):
+            raise ConfigurationError(
+                f"A rule spells its workspace as text, as in '7', and not as {self.workspace!r}."
+            )
+        if self.resource is not None and (not isinstance(self.resource, str) or ":" not in self.resource):
+            raise ConfigurationError(
+                f"A resource is named <table>:<key>, as in 'documents:42', and not {self.resource!r}."
+            )
+        for name in ("since", "until"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise ConfigurationError(f"`{name}` of a rule has a time zone; {moment} has none.")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ConfigurationError(
+                f"A rule ends after it begins, and not at {self.until}, if it begins at {self.since}."
+            )
 
     @property
     def is_partial(self) -> bool:
@@ -118,12 +147,15 @@ class Role:
 
     Args:
         name: its name.
-        rules: what it allows and denies; a text allows the permission that it names.
+        rules: what it allows and denies.
         includes: other roles, all of whose rules it has.
         excluding: permissions that it does not allow, whatever its rules and those of included roles say. Unlike a rule
             that denies, this leaves alone what other roles of the same person allow.
         description: what it is for, for people.
         side: ``"host"`` for your own people, who may be allowed permissions of the host's side.
+
+    Raises:
+        ConfigurationError: a part is not as it should be.
 
     .. versionadded:: 0.1
     """
@@ -134,6 +166,21 @@ class Role:
     excluding: tuple[str, ...] = ()
     description: str = ""
     side: Side = "tenant"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or self.side not in get_args(Side):
+            raise ConfigurationError(
+                f"A role has a text for a name, and a side: 'tenant' or 'host', not {self.name!r} and {self.side!r}."
+            )
+        if not isinstance(self.rules, tuple) or not all(isinstance(one, Rule) for one in self.rules):
+            raise ConfigurationError(
+                f"The rules of the role {self.name!r} are a tuple of Rule, not {self.rules!r}."
+            )
+        for several in (self.includes, self.excluding):
+            if not isinstance(several, tuple) or not all(isinstance(one, str) for one in several):
+                raise ConfigurationError(
+                    f"What the role {self.name!r} includes or excludes is a tuple of texts, not {several!r}."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +316,7 @@ class Basis:
         role: the role in which it is written; None for a grant of the member's own.
         held: the role that the member holds, which is or includes that one.
         grant: the grant's id, where it is one that is kept in the data.
+        lent: whether it is a grant that was lent, so that it is not the member's to give.
 
     .. versionadded:: 0.1
     """
@@ -277,6 +325,7 @@ class Basis:
     role: str | None = None
     held: str | None = None
     grant: str | None = None
+    lent: bool = False
 
     def __str__(self) -> str:
         if self.role is None:

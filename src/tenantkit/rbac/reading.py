@@ -5,6 +5,7 @@ import io
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,10 +72,8 @@ class _File:
             if said not in self.conditions:
                 raise ConfigurationError(f"{at}There is no condition {said!r}.{meant(said, self.conditions)}")
             return self.conditions[said]
-        try:
+        with _located(at):
             return condition_from(said)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{at}{error.message}") from None
 
 
 # tables: TOML and YAML ------------------------------------------------------------------------------------------
@@ -94,13 +93,16 @@ def _yaml(file: _File, separator: str | None) -> dict[str, Any]:
     except ImportError:
         raise DependencyMissing("A matrix in YAML needs PyYAML: pip install 'tenantkit[yaml]'.") from None
     try:
+        for event in yaml.parse(file.text):
+            if isinstance(event, yaml.AliasEvent):
+                raise file.error(event.start_mark.line + 1, "Aliases of YAML are not read: write it out.")
         _check_twice(file, yaml.compose(file.text))
         content = yaml.safe_load(file.text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise file.error(line, f"This is not YAML: {error.problem}.") from error
-    except yaml.YAMLError as error:
-        raise file.error(None, f"This is not YAML: {error}.") from error
+    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        raise file.error(None, f"This is not YAML of texts and tables: {error}.") from error
     if not isinstance(content, dict):
         raise file.error(None, "This holds no tables.")
     return _from_tables(file, content, separator)
@@ -124,10 +126,17 @@ def _check_twice(file: _File, node: Any) -> None:
 def _from_tables(file: _File, content: dict[str, Any], separator: str | None) -> dict[str, Any]:
     _check_keys(file, content, _TABLES, "the file")
     for name in ("permissions", "roles", "conditions"):
-        if not isinstance(content.get(name, {} if name == "conditions" else None), dict):
+        table = content.get(name, {} if name == "conditions" else None)
+        if not isinstance(table, dict):
             raise file.error(None, f"The table [{name}] is missing, or is no table.")
+        for key in table:
+            if not isinstance(key, str):
+                raise file.error(None, f"{key!r} in [{name}] is no text: write it in quotes.")
     for name, said in content.get("conditions", {}).items():
-        file.conditions[name] = file.condition(file.origin("conditions", name), dict(said))
+        at = file.origin("conditions", name)
+        if isinstance(said, str):
+            raise ConfigurationError(f"{at}The condition {name!r} is described by a table, not by {said!r}.")
+        file.conditions[name] = file.condition(at, said)
     return {
         "permissions": {name: _permission(file, name, said) for name, said in content["permissions"].items()},
         "roles": {name: _role(file, name, said) for name, said in content["roles"].items()},
@@ -163,7 +172,8 @@ def _role(file: _File, name: str, said: Any) -> Role:
         for key, effect in (("grants", "allow"), ("denies", "deny"))
         for one in lists[key]
     ]
-    return Role(name, tuple(rules), tuple(lists["includes"]), tuple(lists["excluding"]), **texts)
+    with _located(file.origin(*at)):
+        return Role(name, tuple(rules), tuple(lists["includes"]), tuple(lists["excluding"]), **texts)
 
 
 def _rule(file: _File, role: str, said: Any, effect: Any) -> Rule:
@@ -176,6 +186,14 @@ def _rule(file: _File, role: str, said: Any, effect: Any) -> Rule:
         f"{file.origin('roles', role)}Role {role!r} grants a permission by its name, or as {{permission = ..., "
         f"when = ...}}, not as {said!r}."
     )
+
+
+@contextmanager
+def _located(at: str) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{at}{error.message}") from None
 
 
 def _check_keys(file: _File, table: Any, known: set[str], whose: str, *place: str) -> None:

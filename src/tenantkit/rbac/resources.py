@@ -1,8 +1,9 @@
 """Which resource a rule is about, in Python and in SQL."""
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false
+from sqlalchemy import Boolean, ColumnElement, and_, false, null, type_coerce
 from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstanceState, Mapper
@@ -11,7 +12,7 @@ from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac.model import Resource
 from tenantkit.sql.spelling import read_key
 
-__all__ = ["identity_clause", "identity_of", "mapper_of"]
+__all__ = ["check_resource", "identity_clause", "identity_of", "mapper_of"]
 
 
 def identity_of(resource: Any) -> str | None:
@@ -31,15 +32,36 @@ def identity_of(resource: Any) -> str | None:
         return None
     if not isinstance(state, InstanceState) or state.identity is None:
         return None
-    parts = [str(part) for part in state.identity]
-    if len(parts) > 1 and any("," in part for part in parts):
+    if not _is_spelled(state.mapper):
         return None
-    return f"{_table(state.mapper)}:{','.join(parts)}"
+    return f"{_table(state.mapper)}:{','.join(map(str, state.identity))}"
+
+
+def check_resource(resource: object) -> None:
+    """
+    Refuse what is no resource, since nothing is known of it and it would pass for a refusal.
+
+    Raises:
+        ConfigurationError: it is a text without a table, a number, a list or a class.
+    """
+    if isinstance(resource, str) and ":" in resource:
+        return
+    if isinstance(resource, str | bytes | int | float | UUID | list | tuple | set | frozenset | type):
+        raise ConfigurationError(
+            f"{resource!r} is no resource: ask about a mapped object, a mapping, a Resource, or a name such as "
+            "'documents:42'."
+        )
 
 
 def identity_clause(model: Any, identity: str) -> ColumnElement[bool]:
-    """Return what is true of the row of a mapped class, or of an alias of one, that rules name so."""
+    """
+    Return what is true of the row of a mapped class, or of an alias of one, that rules name so.
+
+    Unknown, as the name of such a row is, where a key has more than one spelling.
+    """
     mapper = mapper_of(model)
+    if not _is_spelled(mapper):
+        return type_coerce(null(), Boolean)
     table, _, key = identity.partition(":")
     columns = mapper.primary_key
     parts = [key] if len(columns) == 1 else key.split(",")
@@ -48,6 +70,12 @@ def identity_clause(model: Any, identity: str) -> ColumnElement[bool]:
         return false()
     attributes = [getattr(model, mapper.get_property_by_column(column).key) for column in columns]
     return and_(*(attribute == value for attribute, value in zip(attributes, keys, strict=True)))
+
+
+def _is_spelled(mapper: Mapper[Any]) -> bool:
+    """Whether a key of a class has one spelling: of a number, a UUID, or, where it stands alone, a text."""
+    kinds = [column.type.python_type for column in mapper.primary_key]
+    return all(kind in (int, UUID) for kind in kinds) or kinds == [str]
 
 
 def mapper_of(model: Any) -> Mapper[Any]:

@@ -22,7 +22,7 @@ class Grid:
 
     ``y`` stands for what is granted, ``deny`` for what is denied, ``-`` for what is neither; a condition by its name,
     or in words, for what is granted where it holds. What CSV and Markdown show can be read again, as far as conditions
-    have names; included roles are spelled out.
+    have names and are given to :meth:`Matrix.read`; included roles are spelled out, and sides of roles are left out.
 
     .. versionadded:: 0.1
     """
@@ -78,15 +78,21 @@ def grid_of(matrix: Matrix, roles: Iterable[str] | None = None) -> Grid:
         matrix.check_roles(*shown)
     written = {role: matrix.written(role) for role in shown}
     names = {condition: name for name, condition in matrix.conditions.items()}
+    facts = [
+        heading
+        for heading, usual in (("side", "tenant"), ("feature", None))
+        if any(getattr(one, heading) != usual for one in matrix.permissions.values())
+    ]
     rows = tuple(
         (
             name,
             permission.description,
+            *(getattr(permission, fact) or "" for fact in facts),
             *(cell_of([rule for rule, _ in written[role].get(name, ())], names) for role in shown),
         )
         for name, permission in matrix.permissions.items()
     )
-    return Grid(("permission", "description", *shown), rows)
+    return Grid(("permission", "description", *facts, *shown), rows)
 
 
 def cell_of(rules: list[Rule], names: Mapping[Condition, str]) -> str:

@@ -1,6 +1,8 @@
 """Tenants' own roles and what was granted to members, on a database."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +12,7 @@ from sqlalchemy.orm import Session
 from tenantkit.core.actor import Actor
 from tenantkit.core.ids import new_id
 from tenantkit.core.tenant import TenantId
-from tenantkit.core.texts import check_text
+from tenantkit.core.texts import check_text, is_storable
 from tenantkit.exceptions import AlreadyTaken, ConfigurationError, InvalidValue
 from tenantkit.protocols import Clock
 from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
@@ -23,6 +25,8 @@ __all__ = ["RuleStore"]
 
 _MAX_NAME: Final = 100
 _MAX_USER_ID: Final = 200
+_MAX_LENGTH: Final = 100_000
+_MAX_DEPTH: Final = 40
 
 
 class RuleStore:
@@ -80,7 +84,7 @@ class RuleStore:
         Define a role of a tenant, or define it anew, and return what it was before. Costs five statements.
 
         Raises:
-            ConfigurationError: it names what there is not, is of the host's side, or includes itself.
+            InvalidValue: it names what there is not, is of the host's side, includes itself, or cannot be kept.
             AlreadyTaken: the matrix has a role of this name.
         """
         check_text(role.name, "name", _MAX_NAME)
@@ -88,10 +92,12 @@ class RuleStore:
             raise AlreadyTaken(f"The role {role.name!r} is the application's own.", field="name")
         if role.side != "tenant":
             raise InvalidValue(f"The role {role.name!r} of a tenant is of no other side.", field="side")
-        data = role_data(role)
+        with _as_value("role"):
+            data = _checked(role_data(role))
         self._change(session, tenant_id)
         known = self.rulebook(session, tenant_id).rules.roles
-        self.matrix.check_role(role, {**known, role.name: role, **self.matrix.roles})
+        with _as_value("role"):
+            self.matrix.check_role(role, {**known, role.name: role, **self.matrix.roles})
         before = known.get(role.name)
         if before is not None:
             self._end_role(session, tenant_id, role.name, actor)
@@ -153,25 +159,32 @@ class RuleStore:
             actor: who grants it.
 
         Raises:
-            ConfigurationError: the rule names what there is not.
-            InvalidValue: it is delegated without an end, by nobody, or denies.
+            InvalidValue: the rule names what there is not, or cannot be kept; it is over; or it is delegated without an
+                end, by nobody, or denies.
         """
         check_text(user_id, "user_id", _MAX_USER_ID)
-        self.matrix.check_rule(rule, "The grant")
+        with _as_value("rule"):
+            self.matrix.check_rule(rule, "The grant")
+            data = _checked(rule_data(rule))
+        if rule.until is not None and rule.until <= self._clock.now():
+            raise InvalidValue(f"The grant would be over already, at {rule.until}.", field="until")
         if delegated and (rule.until is None or actor is None or rule.effect == "deny"):
             raise InvalidValue(
                 "What is delegated is allowed, by somebody, until a moment: say `until`.", field="until"
             )
         made = Grant(str(new_id()), user_id, rule, actor.id if actor else None, delegated, self._clock.now())
-        row: dict[str, Any] = {
+        row = {
             "id": UUID(made.id),
             "tenant_id": tenant_id,
             "user_id": user_id,
-            "rule": rule_data(rule),
+            "rule": data,
+            "until": rule.until,
+            "delegated": delegated,
+            "given_at": made.given_at,
+            "given_by": made.given_by,
         }
-        row |= {"until": rule.until, "delegated": delegated, "given_at": made.given_at}
         self._change(session, tenant_id, has_grants=True)
-        session.execute(insert(self.tables.grants).values(**row, given_by=made.given_by))
+        session.execute(insert(self.tables.grants).values(**row))
         return made
 
     def revoke(
@@ -206,7 +219,7 @@ class RuleStore:
             "grants": [{"user": one.user_id, "rule": rule_data(one.rule)} for one in grants],
         }
 
-    def take_in(
+    def load(
         self, session: Session, tenant_id: TenantId, content: Mapping[str, Any], *, actor: Actor | None = None
     ) -> tuple[list[Role], list[Grant]]:
         """
@@ -254,7 +267,9 @@ class RuleStore:
                     self.matrix.check_role(role, {**own, **self.matrix.roles})
                 except ConfigurationError as error:
                     yield Drift(tenant_id, f"role {name!r}", error.message)
-        for row in session.execute(select(grants).where(grants.c.ended_at.is_(None)).order_by(grants.c.id)):
+        counting = or_(grants.c.until.is_(None), grants.c.until > self._clock.now())
+        given = select(grants).where(grants.c.ended_at.is_(None), counting).order_by(grants.c.id)
+        for row in session.execute(given):
             try:
                 self.matrix.check_rule(rule_from(row.rule), "It")
             except ConfigurationError as error:
@@ -308,6 +323,41 @@ class RuleStore:
             self._changed(session, tenant_id)
 
 
+def _checked(data: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return data that a database can hold and that is read back without going too deep.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    text = json.dumps(data, ensure_ascii=False)
+    if (
+        len(text) > _MAX_LENGTH
+        or not is_storable(text)
+        or "\\u0000" in json.dumps(data)
+        or _depth(data) > _MAX_DEPTH
+    ):
+        raise ConfigurationError(
+            f"A role or rule is kept in up to {_MAX_LENGTH} characters that a database can hold, with conditions in "
+            f"up to {_MAX_DEPTH} others."
+        )
+    return data
+
+
+def _depth(data: Any) -> int:
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+@contextmanager
+def _as_value(field: str) -> Iterator[None]:
+    """Say of what a tenant wrote that it cannot be used, and not that the application is misconfigured."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise InvalidValue(error.message, field=field) from None
+
+
 def included_first(roles: Sequence[Role]) -> list[Role]:
     """Return roles in an order in which each comes behind those that it includes; circles stay in theirs."""
     waiting, done = list(roles), list[Role]()
@@ -320,11 +370,25 @@ def included_first(roles: Sequence[Role]) -> list[Role]:
 
 
 def _read_export(content: Mapping[str, Any]) -> tuple[list[Role], list[tuple[str, Rule]]]:
-    try:
-        roles = [role_from(name, data) for name, data in content["roles"].items()]
-        return roles, [(str(one["user"]), rule_from(one["rule"])) for one in content["grants"]]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"This is no export of roles and grants: {error!r}.") from None
+    roles, grants = (
+        content.get(key) if isinstance(content, Mapping) else None for key in ("roles", "grants")
+    )
+    if not isinstance(roles, Mapping) or not isinstance(grants, list):
+        raise ConfigurationError(
+            "This is no export of roles and grants: it has no `roles` by name, or no list of `grants`."
+        )
+    given = []
+    for one in grants:
+        if (
+            not isinstance(one, Mapping)
+            or not isinstance(one.get("user"), str)
+            or one.keys() != {"user", "rule"}
+        ):
+            raise ConfigurationError(
+                f"{one!r} is no exported grant: it has a `user` and a `rule`, and nothing else."
+            )
+        given.append((one["user"], rule_from(one["rule"])))
+    return [role_from(name, data) for name, data in roles.items()], given
 
 
 def _grant_of(row: Row[Any]) -> Grant:

@@ -1,14 +1,18 @@
 """Keys as texts of a request spell them."""
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, SmallInteger, Uuid
+from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.types import TypeEngine
 
 __all__ = ["read_key"]
 
 _INTEGER: Final = 2**31  # what the columns hold
-_BIG_INTEGER: Final = 2**63
+_LIMITS: Final[Mapping[type, int]] = {SmallInteger: 2**15, BigInteger: 2**63}
 
 
 def read_key(column: TypeEngine[Any], text: str) -> Any:
@@ -19,13 +23,18 @@ def read_key(column: TypeEngine[Any], text: str) -> Any:
     what its column cannot hold, which some answer with an error.
     """
     kind = column.python_type
+    read: Any = kind.fromisoformat if issubclass(kind, date) else kind
     try:
         text.encode()  # half a surrogate pair fits into no column
-        key = kind(text)
-    except ValueError:
+        key = read(text)
+        if isinstance(column, Uuid) and kind is str:
+            UUID(text)
+    except (ValueError, TypeError, ArithmeticError):
         return None
     if isinstance(key, int):
-        limit = _BIG_INTEGER if isinstance(column, BigInteger) else _INTEGER
+        limit = next((limit for size, limit in _LIMITS.items() if isinstance(column, size)), _INTEGER)
         if not -limit <= key < limit:
             return None
+    if isinstance(column, SqlEnum) and kind is str and text not in column.enums:
+        return None
     return key if str(key) == text and "\0" not in text else None

@@ -119,10 +119,12 @@ def _case_items(session: pytest.Session, config: pytest.Config, target: str) -> 
             raise pytest.UsageError(
                 f"--role-cases {path}: the file names no matrix. Write {path}=app.main:matrix."
             )
-        matrix = _imported(named, "--role-cases") if named else Matrix.read(str(cases.matrix))
-        numbers = count(1)
+        found = _imported(named, "--role-cases") if named else Matrix.read(str(cases.matrix))
+        matrix, numbers = getattr(found, "roles", found) if not isinstance(found, Matrix) else found, count(1)
+        if not isinstance(matrix, Matrix):
+            raise pytest.UsageError(f"--role-cases {target}: {named} is neither a Matrix nor a TenantKit.")
         for case in cases.cases:
-            matrix.check_declared(case.what)
+            case.check(matrix)
             name = f"role-cases[{path}:{case.line}-{next(numbers)} {case}]"
             yield CaseItem.from_parent(session, name=name, case=case, matrix=matrix, cases=cases.path)
     except ConfigurationError as error:
@@ -134,7 +136,7 @@ def _imported(target: str, option: str = "--leak-matrix") -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise pytest.UsageError(f"{option} {target}: {error}. Write it as app.models:Base.") from error
+        raise pytest.UsageError(f"{option} {target}: {error}. Write it as package.module:object.") from error
 
 
 class LeaksFound(Exception):

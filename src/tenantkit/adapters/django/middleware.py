@@ -53,6 +53,7 @@ class TenancyMiddleware:
         config: Any = apps.get_app_config("tenantkit")
         self._get_response = get_response
         self._kit, self._said = config.kit, config.configuration
+        self._said.paths.endpoints.check(self._kit)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -114,10 +115,13 @@ class TenancyMiddleware:
 
     def _answered(self, request: HttpRequest) -> HttpResponse:
         """Return what the kit answers by itself, in the scope of the request."""
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        is_long = not length.isdigit() or int(length) > MAX_BODY
-        body = None if is_long else request.body
-        call = Call(request.method or "", request.path_info, request.headers.get, body)
+        body = request.read(MAX_BODY + 1)
+        call = Call(
+            request.method or "",
+            request.path_info,
+            request.headers.get,
+            body if len(body) <= MAX_BODY else None,
+        )
         try:
             return response_of(self._said.paths.endpoints.answer(self._kit, call))
         except TenantKitError as error:

@@ -69,6 +69,7 @@ class Tenancy(Guards[Any]):
             context=context,
             authzen=authzen,
         )
+        paths.endpoints.check(kit)  # Starlette makes its middleware at the first request
         app.add_middleware(TenancyMiddleware, kit=kit, paths=paths)
         app.add_exception_handler(TenantKitError, _answer)
         document(app, kit, paths)

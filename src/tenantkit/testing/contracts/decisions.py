@@ -193,6 +193,12 @@ class DecisionPromises:
         answer = world.post(_EVALUATION, document, user="manager")
         assert (400, "question-malformed") == (answer.status, answer.problem)
 
+    @pytest.mark.parametrize("semantic", [[], {}, 7, "some", None], ids=repr)
+    def test_a_way_that_there_is_not(self, world: World, semantic: object) -> None:
+        """Several questions are not decided in a way that nobody knows."""
+        question = _asked("writer", "read", 1, evaluations=[{}], options={"evaluations_semantic": semantic})
+        assert 400 == world.post(_EVALUATIONS, question).status
+
     def test_a_body_that_is_too_long(self, world: World) -> None:
         """It is a 413, and is not read to its end."""
         assert 413 == world.post(_EVALUATION, b" " * 1_100_000).status
