@@ -31,7 +31,7 @@ class Call:
         method: the method.
         path: the path below where the application is mounted.
         header: returns a header by its name in lower case.
-        body: the body, of up to :data:`MAX_BODY` bytes; None for a longer one.
+        body: the body, of up to ``MAX_BODY`` bytes; None for a longer one.
     """
 
     method: str

@@ -14,11 +14,11 @@ from tenantkit.core.scope import Scope
 from tenantkit.core.tenant import Tenant
 from tenantkit.exceptions import ConfigurationError, PermissionDenied, RoleRequired
 from tenantkit.protocols import Clock, FeatureLookup
-from tenantkit.rbac.access import (
+from tenantkit.rbac.compiled import (
     WORKSPACE,
-    Access,
+    Compiled,
     Contested,
-    compile_access,
+    compile_scope,
     gather_givable,
     gather_given,
     included_roles,
@@ -67,7 +67,7 @@ class Authorizer:
     ) -> None:
         self.matrix = matrix
         self.clock, self._features, self._size = clock or SystemClock(), features, size
-        self._compiled: dict[object, Access] = {}
+        self._compiled: dict[object, Compiled] = {}
         self._lock = Lock()
         self._featured = frozenset(one.name for one in matrix.permissions.values() if one.feature is not None)
         if self._featured and features is None:
@@ -91,7 +91,7 @@ class Authorizer:
         Raises:
             ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
         """
-        access = self._access(scope)
+        access = self._compiled_for(scope)
         answer = access.answers.get(permission)
         if answer is True:
             return True
@@ -109,7 +109,7 @@ class Authorizer:
         Raises:
             ConfigurationError: the permission is not declared.
         """
-        if permission in self._access(scope).answers:
+        if permission in self._compiled_for(scope).answers:
             return self._hindrance(scope, permission) is None
         self.matrix.check_declared(permission)
         return False
@@ -180,7 +180,7 @@ class Authorizer:
             ConfigurationError: the permission is not declared.
         """
         self.matrix.check_declared(permission)
-        reason, bases = self._decide(scope, self._access(scope), permission, resource)
+        reason, bases = self._decide(scope, self._compiled_for(scope), permission, resource)
         words = self._words(scope, permission, resource, reason=reason, bases=bases)
         return Decision(reason == "allowed", permission, reason, bases, words)
 
@@ -214,7 +214,7 @@ class Authorizer:
 
     def allowed_actions(self, scope: Scope, resource: object = None) -> frozenset[str]:
         """Return all permissions that the actor has on a resource; without one, on every resource."""
-        access = self._access(scope)
+        access = self._compiled_for(scope)
         if resource is None and not self._featured:
             return access.allowed
         return access.allowed | {
@@ -237,7 +237,7 @@ class Authorizer:
             ConfigurationError: the permission is not declared, a rule names a column that the class does not have, or
                 it cannot be told whose rows are meant.
         """
-        if permission in self._access(scope).allowed:
+        if permission in self._compiled_for(scope).allowed:
             return statement
         return statement.where(
             self.clause(scope, permission, _model_of(statement) if model is None else model)
@@ -251,7 +251,7 @@ class Authorizer:
             ConfigurationError: the permission is not declared, or a rule names a column that the class does not have.
         """
         self.matrix.check_declared(permission)
-        rules = self._access(scope).contested.get(permission, _NOTHING)
+        rules = self._compiled_for(scope).contested.get(permission, _NOTHING)
         return false() if self._hindrance(scope, permission) else rules.clause(self._asker(scope), model)
 
     def lacked(
@@ -290,14 +290,14 @@ class Authorizer:
 
     def changes_at(self, scope: Scope) -> datetime | None:
         """Return the moment at which time will change what the actor may do, if it will."""
-        return self._access(scope).until
+        return self._compiled_for(scope).until
 
     def granting(self, permission: str) -> list[str]:
         """Return the roles of the matrix that grant a permission, be it on some resources alone."""
         written = ((role, self.matrix.written(role).get(permission, ())) for role in self.matrix.roles)
         return sorted(role for role, rules in written if any(rule.effect == "allow" for rule, _ in rules))
 
-    def _access(self, scope: Scope) -> Access:
+    def _compiled_for(self, scope: Scope) -> Compiled:
         """Return what the actor of a scope may do, compiled."""
         place = scope.dimensions.get(WORKSPACE)
         key = (
@@ -310,7 +310,7 @@ class Authorizer:
         )
         access = self._compiled.get(key)
         if access is None or (access.until is not None and access.until <= self.clock.now()):
-            access = compile_access(self.matrix, scope, self.clock.now(), featured=self._featured)
+            access = compile_scope(self.matrix, scope, self.clock.now(), featured=self._featured)
             with self._lock:
                 self._compiled[key] = access
                 while len(self._compiled) > self._size:
@@ -318,7 +318,7 @@ class Authorizer:
         return access
 
     def _decide(
-        self, scope: Scope, access: Access, permission: str, resource: object
+        self, scope: Scope, access: Compiled, permission: str, resource: object
     ) -> tuple[Reason, tuple[Basis, ...]]:
         check_resource(resource)
         rules, asker = access.contested.get(permission, _NOTHING), self._asker(scope)
@@ -361,7 +361,7 @@ class Authorizer:
     def _not_granted(self, scope: Scope, permission: str, resource: object) -> str:
         if scope.actor is None and not scope.roles:
             return "Nobody acts in this scope: enter the one that `kit.member_scope` makes."
-        near = self._access(scope).contested.get(permission, _NOTHING).allows
+        near = self._compiled_for(scope).contested.get(permission, _NOTHING).allows
         if near:
             which = "which is not everywhere" if resource is None else "which is not so here"
             return f"{_sentence(near[0])}, {which}. {_ASK}"

@@ -15,9 +15,9 @@ from tenantkit.rbac.resources import identity_clause, identity_of
 
 __all__ = [
     "WORKSPACE",
-    "Access",
+    "Compiled",
     "Contested",
-    "compile_access",
+    "compile_scope",
     "gather_givable",
     "gather_given",
     "included_roles",
@@ -66,7 +66,7 @@ class Contested:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Compiled:
     """
     What somebody may do.
 
@@ -84,7 +84,7 @@ class Access:
     until: datetime | None
 
 
-def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Collection[str] = ()) -> Access:
+def compile_scope(matrix: Matrix, scope: Scope, now: datetime, *, featured: Collection[str] = ()) -> Compiled:
     """
     Return what the actor of a scope may do, by the rules that count now and where the scope is.
 
@@ -105,7 +105,7 @@ def compile_access(matrix: Matrix, scope: Scope, now: datetime, *, featured: Col
     limited = found.keys() if scope.limits is None else found.keys() & scope.limits
     allowed = frozenset(one for one in limited if found[one].is_plain and one not in featured)
     answers = {one: one in allowed or rules for one, rules in found.items() if rules.is_open}
-    return Access(allowed, answers, found, min(moments, default=None))
+    return Compiled(allowed, answers, found, min(moments, default=None))
 
 
 def gather(matrix: Matrix, scope: Scope, counts: Callable[[Basis], bool]) -> dict[str, Contested]:
