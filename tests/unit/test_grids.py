@@ -1,5 +1,7 @@
 """Matrices to look at and to compare."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,16 @@ def test_nothing_in_a_grid_is_markup():
     assert ("permission", "description", "plain") == grid.headings
     with pytest.raises(ConfigurationError, match=r"no role 'plan'\. Did you mean 'plain'"):
         grid_of(MATRIX, ["plan"])
+
+
+def test_nothing_in_a_grid_is_a_formula():
+    """A spreadsheet calculates nothing of what a tenant called a role; a table of Markdown has one line for a row."""
+    matrix = Matrix({"a:read": "=1+1\nmore"}, {"=HYPERLINK(1)": ["a:read"]})
+    grid = grid_of(matrix)
+    assert [["permission", "description", "'=HYPERLINK(1)"], ["a:read", "'=1+1\nmore", "y"]] == [
+        *csv.reader(io.StringIO(grid.csv))
+    ]
+    assert 3 == len(grid.markdown.splitlines())
 
 
 def test_differences_are_cell_by_cell():

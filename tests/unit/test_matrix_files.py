@@ -228,6 +228,8 @@ WRONG = [
     ("a.yaml", "roles:", "roles: [", 10, "not YAML: expected"),
     ("a.yaml", "reader: [a:read]", "reader: &all [a:read]\n  other: *all", 10, "Aliases of YAML are not read"),
     ("a.yaml", "  reader: [a:read]", "  no: [a:read]", None, "False in .roles. is no text: write it in quotes"),
+    ("a.yaml", "own: { owner: author }", "own: { owner: author }\n  yes: { owner: author }", None, "is no text"),
+    ("a.toml", "own = {", 'Yes = { owner = "a" }\nown = {', None, "'Yes' says something else in a cell"),
     ("a.yaml", "own: { owner: author }", "own: author", 7, "described by a table, not by 'author'"),
     ("a.yaml", "permissions:", "separator: 5\npermissions:", None, "The separator"),
     ("a.toml", 'side = "host"\ngrants', 'side = "hosts"\ngrants', 15, "'tenant' or 'host', not 'staff' and 'hosts'"),

@@ -47,7 +47,13 @@ def read_matrix(path: Path, conditions: Mapping[str, Condition], separator: str 
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no text in UTF-8: {error}.") from error
-    return read(_File(path, text, dict(conditions)), separator)
+    made = read(_File(path, text, dict(conditions)), separator)
+    for name in made["conditions"]:
+        if name.lower() in _YES | _NO | _NEVER:
+            raise ConfigurationError(
+                f"{path}: {name!r} says something else in a cell: call the condition otherwise."
+            )
+    return made
 
 
 @dataclass(frozen=True, slots=True)

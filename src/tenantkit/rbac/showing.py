@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Final
 
 from tenantkit.rbac.condition import Condition
 from tenantkit.rbac.matrix import Matrix
@@ -13,6 +14,7 @@ from tenantkit.rbac.model import Rule
 __all__ = ["DENIED", "GRANTED", "NOTHING", "Grid", "grid_of"]
 
 GRANTED, DENIED, NOTHING = "y", "deny", "-"
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,17 @@ class Grid:
     def csv(self) -> str:
         """The grid as CSV."""
         written = io.StringIO()
-        csv.writer(written, lineterminator="\n").writerows([self.headings, *self.rows])
+        rows = [[_harmless(cell) for cell in row] for row in (self.headings, *self.rows)]
+        csv.writer(written, lineterminator="\n").writerows(rows)
         return written.getvalue()
 
     @property
     def markdown(self) -> str:
         """The grid as a table of Markdown."""
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in (self.headings, *self.rows)]
+        rows = [
+            [" ".join(cell.replace("|", "\\|").split()) for cell in row]
+            for row in (self.headings, *self.rows)
+        ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
@@ -106,6 +112,11 @@ def cell_of(rules: list[Rule], names: Mapping[Condition, str]) -> str:
     if not denied:
         return granted or NOTHING
     return f"{granted}, but not {denied}" if granted else f"{DENIED} {denied}"
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell != NOTHING and cell[:1] in _FORMULA else cell
 
 
 def _bounds(rules: list[Rule], names: Mapping[Condition, str]) -> str:
