@@ -408,6 +408,19 @@ async def test_what_is_lent_ends_with_the_lenders_time(hands, kit, acme, clock):
     assert not may(kit, acme, "documents:write", "pat")
 
 
+async def test_what_is_lent_for_later(hands, kit, acme, clock):
+    """What begins after the lender's own changes counts for nothing until then, and is no error."""
+    now = clock.now()
+    await kept(
+        hands, acme, "grant", "writer", Rule("documents:read", "deny", since=now + timedelta(seconds=3))
+    )
+    rule = Rule("documents:write", since=now + timedelta(seconds=5))
+    await delegated(hands, kit, acme, rule, until=now + timedelta(seconds=9))
+    assert not may(kit, acme, "documents:write")
+    clock.move(LIFETIME)
+    assert not may(kit, acme, "documents:write")
+
+
 async def test_giving_roles_is_bounded_where_it_is_asked_for(hands, kit, acme):
     """An endpoint that assigns roles can ask first; a script is not bounded."""
     for user, role, is_good in (("reader", "writer", False), ("writer", "reader", True)):

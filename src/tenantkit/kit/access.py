@@ -284,6 +284,8 @@ class KitAccess(KitQuestions):
             return None
         changes = self.authorizer.changes_at(scope)
         until = min(one for one in (lent.rule.until, changes) if one is not None)
+        if lent.rule.since is not None and lent.rule.since >= until:
+            return None  # it begins when the lender is asked about again
         return replace(lent, rule=replace(lent.rule, until=until))
 
     # on a session -------------------------------------------------------------------------------------------------
@@ -345,10 +347,7 @@ class KitAccess(KitQuestions):
 
     def _delegate(self, session: Session, scope: Scope, user_id: str, rule: Rule) -> Grant:
         if scope.actor is not None:
-            own = scope.rules and replace(
-                scope.rules, grants=tuple(one for one in scope.rules.grants if not one.delegated)
-            )
-            self._check_lacking(self._lacked(replace(scope, rules=own), rule), "You would lend")
+            self._check_lacking(self._lacked(scope, rule), "You would lend")
         made = self.store.grant(session, scope.tenant.id, user_id, rule, delegated=True, actor=scope.actor)
         self._tell(session, scope, "permission.delegated", made)
         return made
