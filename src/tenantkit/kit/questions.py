@@ -8,7 +8,7 @@ from sqlalchemy import Select
 from tenantkit.core.scope import current
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac import Authorizer, Decision, Mode, check_owner, guarded
-from tenantkit.rbac.attributes import read_attribute
+from tenantkit.rbac.conditions import read_attribute
 
 __all__ = ["KitQuestions"]
 

@@ -1,10 +1,20 @@
 """May they? Permissions, the roles that grant them, and whose a row is."""
 
-from tenantkit.rbac.attributes import Attribute, FromScope
 from tenantkit.rbac.authorizer import Authorizer, Mode
 from tenantkit.rbac.cases import Case, Cases, Coverage, read_cases
-from tenantkit.rbac.condition import Asker, Condition
-from tenantkit.rbac.conditions import AllOf, AnyOf, Not, Owner, Related, condition_from, owner_of
+from tenantkit.rbac.conditions import (
+    AllOf,
+    AnyOf,
+    Asker,
+    Attribute,
+    Condition,
+    FromScope,
+    Not,
+    Owner,
+    Related,
+    condition_from,
+    owner_of,
+)
 from tenantkit.rbac.data import role_data, role_from, rule_data, rule_from
 from tenantkit.rbac.decorators import guarded
 from tenantkit.rbac.difference import Difference, differences
@@ -17,12 +27,12 @@ from tenantkit.rbac.model import (
     Grant,
     MemberRules,
     Permission,
-    Resource,
     Role,
     Rule,
     Rulebook,
 )
 from tenantkit.rbac.ownership import Ownership, check_owner
+from tenantkit.rbac.resources import Resource
 from tenantkit.rbac.showing import Grid, grid_of
 from tenantkit.rbac.store import RuleStore
 from tenantkit.rbac.tables import RuleTables

@@ -23,7 +23,7 @@ from tenantkit.rbac.compiled import (
     gather_given,
     included_roles,
 )
-from tenantkit.rbac.condition import Asker
+from tenantkit.rbac.conditions import Asker
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import Basis, Decision, Reason, Rule
 from tenantkit.rbac.resources import check_resource

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, false, not_, or_, true
 
 from tenantkit.core.scope import Scope
-from tenantkit.rbac.condition import Asker
+from tenantkit.rbac.conditions import Asker
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import Basis, MemberRules, Rule
 from tenantkit.rbac.resources import identity_clause, identity_of

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Self
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.rbac.condition import Condition
+from tenantkit.rbac.conditions import Condition
 from tenantkit.rbac.model import Permission, Role, Rule, Side
 from tenantkit.rbac.names import WILDCARD, is_name, is_separator, meant, named_by
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from tenantkit.core.tenant import TenantId
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.rbac.condition import Condition
+from tenantkit.rbac.conditions import Condition
 
 __all__ = [
     "Basis",
@@ -19,7 +19,6 @@ __all__ = [
     "MemberRules",
     "Permission",
     "Reason",
-    "Resource",
     "Role",
     "Rule",
     "Rulebook",
@@ -286,24 +285,6 @@ class Drift:
 
     def __str__(self) -> str:
         return f"tenant {self.tenant_id}: {self.subject}: {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """
-    What something is done to, where there is no mapped object at hand.
-
-    Args:
-        type: the name of its table.
-        id: its key, as text.
-        properties: what conditions read of it.
-
-    .. versionadded:: 0.1
-    """
-
-    type: str
-    id: str
-    properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

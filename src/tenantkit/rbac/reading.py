@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tenantkit.exceptions import ConfigurationError, DependencyMissing
-from tenantkit.rbac.condition import Condition
-from tenantkit.rbac.conditions import condition_from
+from tenantkit.rbac.conditions import Condition, condition_from
 from tenantkit.rbac.model import Permission, Role, Rule
 from tenantkit.rbac.names import meant
 

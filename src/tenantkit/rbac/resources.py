@@ -1,5 +1,7 @@
 """Which resource a rule is about, in Python and in SQL."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +11,27 @@ from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstanceState, Mapper
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.rbac.model import Resource
 from tenantkit.sql.spelling import read_key
 
-__all__ = ["check_resource", "identity_clause", "identity_of", "mapper_of"]
+__all__ = ["Resource", "check_resource", "identity_clause", "identity_of", "mapper_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """
+    What something is done to, where there is no mapped object at hand.
+
+    Args:
+        type: the name of its table.
+        id: its key, as text.
+        properties: what conditions read of it.
+
+    .. versionadded:: 0.1
+    """
+
+    type: str
+    id: str
+    properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def identity_of(resource: Any) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from tenantkit.rbac.condition import Condition
+from tenantkit.rbac.conditions import Condition
 from tenantkit.rbac.matrix import Matrix
 from tenantkit.rbac.model import Rule
 

@@ -14,10 +14,9 @@ from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.rbac.condition import Asker, Condition
-from tenantkit.rbac.model import Resource
+from tenantkit.rbac.conditions.promise import Asker, Condition
 from tenantkit.rbac.names import meant
-from tenantkit.rbac.resources import mapper_of
+from tenantkit.rbac.resources import Resource, mapper_of
 from tenantkit.sql.spelling import read_key
 
 __all__ = ["Attribute", "FromScope", "Operator", "column_of", "read_attribute", "relationship_of"]

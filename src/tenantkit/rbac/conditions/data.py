@@ -1,0 +1,54 @@
+"""Conditions as data: read back from what :attr:`Condition.data` gives."""
+
+from typing import Any
+
+from tenantkit.exceptions import ConfigurationError
+from tenantkit.rbac.conditions.attributes import Attribute, FromScope
+from tenantkit.rbac.conditions.compounds import AllOf, AnyOf, Not
+from tenantkit.rbac.conditions.promise import Condition
+from tenantkit.rbac.conditions.relations import Owner, Related
+
+__all__ = ["condition_from"]
+
+
+def condition_from(data: Any) -> Condition:
+    """
+    Return the condition that data describes: what :attr:`Condition.data` gives.
+
+    ``{"owner": "created_by"}``, ``{"attribute": "status", "is": "draft"}``, ``{"related": "folder", "where": {...}}``,
+    ``{"all": [...]}``, ``{"any": [...]}``, ``{"not": {...}}``.
+
+    Raises:
+        ConfigurationError: it describes none.
+
+    .. versionadded:: 0.1
+    """
+    match data:
+        case {"owner": str(by), **rest} if not rest:
+            return Owner(by)
+        case {"owner": str(by), "unless": str(unless), **rest} if not rest:
+            return Owner(by, unless)
+        case {"attribute": str(name), **rest} if len(rest) == 1:
+            return Attribute(name, *_comparison(name, *rest.popitem()))
+        case {"related": str(name), "where": where, **rest} if not rest:
+            return Related(name, condition_from(where))
+        case {"all": list(several)} | {"any": list(several)} if several and len(data) == 1:
+            made = map(condition_from, several)
+            return AllOf(*made) if "all" in data else AnyOf(*made)
+        case {"not": one, **rest} if not rest:
+            return Not(condition_from(one))
+    raise ConfigurationError(
+        f"{data!r} is no condition. One is written as {{owner = ...}}, {{attribute = ..., is = ...}}, "
+        "{related = ..., where = ...}, {all = [...]}, {any = [...]} or {not = ...}."
+    )
+
+
+def _comparison(name: str, operator: Any, value: Any) -> tuple[Any, Any]:
+    if operator in ("present", "missing"):
+        if value is not True:
+            raise ConfigurationError(f"{operator!r} of the attribute {name!r} is true, or is left out.")
+        return operator, None
+    match value:
+        case {"scope": str(known), **rest} if not rest:
+            return operator, FromScope(known)
+    return operator, value
