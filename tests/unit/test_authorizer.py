@@ -299,7 +299,7 @@ def test_workspaces_that_python_thinks_are_equal():
         (lambda: Matrix({"a:b": Permission("a:c")}, {}), "Permission 'a:b' is called 'a:c' inside"),
         (lambda: Matrix({"a:b": Permission("a:b", side="both")}, {}), "side 'tenant' or 'host', not 'both'"),
         (lambda: Matrix({"a:b": ""}, {}, separator="-"), "The separator"),
-        (lambda: Matrix({"a:b": ""}, {" x": []}), "needs a name, without spaces"),
+        (lambda: Matrix({"a:b": ""}, {" x": []}), "needs a name that is seen, without spaces"),
         (
             lambda: Matrix({"a:b": ""}, {"x": [Rule("a:b", when=owner_of("author", unless="a:c"))]}),
             "has a condition that asks for 'a:c', which is not declared",

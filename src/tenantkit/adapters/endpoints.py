@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tenantkit.adapters.answers import Answer
 from tenantkit.core.tenant import is_slug
-from tenantkit.exceptions import QuestionMalformed
+from tenantkit.exceptions import ConfigurationError, QuestionMalformed
 from tenantkit.kit import AuthZen, TenantKit, user_context
 
 __all__ = ["MAX_BODY", "Call", "Endpoints"]
@@ -55,6 +55,15 @@ class Endpoints:
         self._authzen = authzen
         self._known: dict[str, tuple[str, Callable[[TenantKit, Call], Answer]]] = {}
         if context is not None:
+            if (
+                not context.startswith("/")
+                or context == "/"
+                or "*" in context
+                or context.startswith("/access/v1/")
+            ):
+                raise ConfigurationError(
+                    f"{context!r} cannot be the path of a context: write it as '/user/context'."
+                )
             self._known[context] = ("GET", _context)
         if authzen is not None:
             for path, decide in (

@@ -297,13 +297,13 @@ class KitAccess(KitQuestions):
 
     def _require_giving(self, session: Session, scope: Scope, *roles: str) -> None:
         if scope.is_bounded:
-            known = self.store.rulebook(session, scope.tenant.id).rules
+            known = self._locked(session, scope)
             would = replace(scope, roles=frozenset(roles), permissions=frozenset(), limits=None, rules=known)
             self._check_lacking(self.authorizer.lacked(scope, would), f"{', '.join(roles)} would allow")
 
     def _define(self, session: Session, scope: Scope, role: Role) -> None:
         if scope.is_bounded:
-            known = self.store.rulebook(session, scope.tenant.id).rules
+            known = self._locked(session, scope)
             made = replace(known, roles={**known.roles, role.name: role})
             would = replace(
                 scope, roles=frozenset({role.name}), permissions=frozenset(), limits=None, rules=made
@@ -316,13 +316,18 @@ class KitAccess(KitQuestions):
 
     def _remove(self, session: Session, scope: Scope, name: str) -> bool:
         if scope.is_bounded:
-            known = self.store.rulebook(session, scope.tenant.id).rules
+            known = self._locked(session, scope)
             self._check_lifted(scope, self._denied(name, known) if name in known.roles else frozenset())
         before = self.store.remove_role(session, scope.tenant.id, name, actor=scope.actor)
         if before is not None:
             details = {"before": role_data(before)}
             self._kit.audit.trail.record(session, scope, "role.removed", f"role:{name}", details=details)
         return before is not None
+
+    def _locked(self, session: Session, scope: Scope) -> MemberRules:
+        """Return the tenant's roles, which nobody else can change before this transaction ends."""
+        self.store.lock(session, scope.tenant.id)
+        return self.store.rulebook(session, scope.tenant.id).rules
 
     def _denied(self, name: str, known: MemberRules) -> frozenset[Rule]:
         written = self.authorizer.matrix.written(name, known.roles)
@@ -331,9 +336,9 @@ class KitAccess(KitQuestions):
     def _check_lifted(self, scope: Scope, denied: Iterable[Rule]) -> None:
         """Refuse to end a denial of what the actor does not have: it would give that back."""
         for rule in denied:
-            self._check_lacking(
-                self._lacked(scope, replace(rule, effect="allow")), "This would end a denial of"
-            )
+            # it holds on what is not known, too, so that what is allowed where something is true is not enough
+            given = replace(rule, effect="allow", when=None, resource=None)
+            self._check_lacking(self._lacked(scope, given), "This would end a denial of")
 
     def _grant(self, session: Session, scope: Scope, user_id: str, rule: Rule | str) -> Grant:
         rule = Rule(rule) if isinstance(rule, str) else rule

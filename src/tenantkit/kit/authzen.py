@@ -249,8 +249,11 @@ class AuthZen:
         """Return what a question is about: a row of the tenant, None where it has none, or what the question says."""
         said = _part(asked, "resource")
         kind, key = _text(said, "type"), _text(said, "id")
-        tables = {mapper_of(one).local_table: one for one in self.resources.values()}
-        by_table = {getattr(table, "name", ""): model for table, model in tables.items()}
+        by_table = {
+            str(getattr(table, "name", "")): model
+            for model in self.resources.values()
+            for table in (mapper_of(model).base_mapper.local_table, mapper_of(model).local_table)
+        }
         model = self.resources.get(kind) or by_table.get(kind)  # which are believed by neither name
         if model is None:
             return Resource(kind, key, _part(said, "properties", needed=False))

@@ -123,6 +123,8 @@ class KitApiKeys:
         held = frozenset(roles)
         limits = None if permissions is None else frozenset(permissions)
         access = self._kit.access
+        if is_request:
+            access.store.lock(session, scope.tenant.id)
         made = access.store.rulebook(session, scope.tenant.id).rules
         tenants = [name for name, role in matrix.roles.items() if role.side == "tenant"]
         check_known("role", held, [*tenants, *made.roles])

@@ -168,7 +168,7 @@ class Requests(Scopes):
         if actor.kind != "user" or not book.has_grants:
             return book.rules
         return lookup.find(
-            ("rules", tenant.id, actor.id),
+            ("rules", tenant.id, actor.id, book),  # no longer than the roles that they come with
             lambda session: access.member_rules(
                 session, tenant, actor.id, members=self.organizations(session), book=book
             ),

@@ -272,7 +272,12 @@ class Authorizer:
         """
         bounds: dict[str, Any] = {"workspace": workspace, "now": self.clock.now(), "until": until}
         ours = gather_givable(self.matrix, scope, **bounds)
-        for permission, would in sorted(gather_given(self.matrix, other).items()):
+        # each role by itself: what one of them denies can be taken away alone
+        alone = [replace(other, roles=frozenset({one}), permissions=frozenset()) for one in other.roles]
+        gifts = [gather_given(self.matrix, one) for one in (*alone, replace(other, roles=frozenset()))]
+        for permission, would in sorted(
+            ((name, one) for gift in gifts for name, one in gift.items()), key=_by_name
+        ):
             if not would.is_open or (other.limits is not None and permission not in other.limits):
                 continue
             has = ours.get(permission, _NOTHING)
@@ -370,6 +375,10 @@ class Authorizer:
         would = f"; {' or '.join(granting)} would" if granting else ""
         held = f"None of your roles here ({', '.join(sorted(scope.roles))})" if scope.roles else "No role"
         return f"{held} grants it{would}. {_ASK}"
+
+
+def _by_name(pair: tuple[str, object]) -> str:
+    return pair[0]
 
 
 def _sentence(basis: Basis) -> str:

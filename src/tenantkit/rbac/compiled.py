@@ -124,10 +124,17 @@ def gather(matrix: Matrix, scope: Scope, counts: Callable[[Basis], bool]) -> dic
 
 
 def gather_given(matrix: Matrix, scope: Scope) -> dict[str, Contested]:
-    """Return the rules that somebody would have, wherever and whenever they hold; of denials what holds always."""
-    return gather(
-        matrix, scope, lambda basis: basis.rule.effect == "allow" or basis.rule == basis.rule.everywhere
-    )
+    """
+    Return the rules that somebody would have, wherever and whenever they hold.
+
+    Of denials count what holds always and is written in the very role: others can be ended without it.
+    """
+
+    def counts(basis: Basis) -> bool:
+        is_own = basis.role == basis.held and basis.rule == basis.rule.everywhere
+        return basis.rule.effect == "allow" or is_own
+
+    return gather(matrix, scope, counts)
 
 
 def gather_givable(

@@ -179,8 +179,15 @@ class Matrix:
             ConfigurationError: it does, or it includes itself.
         """
         place, named = ("roles", role.name), f"Role {role.name!r}"
-        if not role.name.strip() or role.name != role.name.strip():
-            raise ConfigurationError(f"{self._at(*place)}A role needs a name, without spaces around it.")
+        if not role.name.strip() or role.name != role.name.strip() or not role.name.isprintable():
+            raise ConfigurationError(
+                f"{self._at(*place)}A role needs a name that is seen, without spaces around it."
+            )
+        alike = [name for name in roles if name != role.name and name.casefold() == role.name.casefold()]
+        if alike:
+            raise ConfigurationError(
+                f"{self._at(*place)}The roles {role.name!r} and {alike[0]!r} look like one."
+            )
         for rule in role.rules:
             self.check_rule(rule, named, role.side, place)
         for pattern in role.excluding:

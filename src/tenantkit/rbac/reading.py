@@ -46,6 +46,10 @@ def read_matrix(path: Path, conditions: Mapping[str, Condition], separator: str 
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no text in UTF-8: {error}.") from error
+    hidden = next((one for one in text if one not in "\n\r\t" and not one.isprintable()), None)
+    if hidden is not None:
+        line = text.count("\n", 0, text.index(hidden)) + 1
+        raise ConfigurationError(f"{path}, line {line}: {hidden!r} is there, which nobody sees. Take it out.")
     made = read(_File(path, text, dict(conditions)), separator)
     for name in made["conditions"]:
         if name.lower() in _YES | _NO | _NEVER:
@@ -69,7 +73,7 @@ class _File:
 
     def origin(self, *place: str) -> str:
         """Return where a key stands, and below it what is written there."""
-        return self.at(_line_of(self.text.splitlines(), place))
+        return self.at(_line_of(self.text.split("\n"), place))
 
     def condition(self, at: str, said: object) -> Condition:
         """Return the condition of a name, or the one that is described."""
@@ -242,7 +246,7 @@ def _line_of(lines: list[str], place: tuple[str, ...]) -> int | None:
 
 
 def _csv(file: _File, separator: str | None) -> dict[str, Any]:
-    reader = csv.reader(io.StringIO(file.text))
+    reader = csv.reader(io.StringIO(file.text), strict=True)
     try:
         return _from_grid(file, [(reader.line_num, row) for row in reader if any(row)], separator)
     except csv.Error as error:
@@ -250,21 +254,32 @@ def _csv(file: _File, separator: str | None) -> dict[str, Any]:
 
 
 def _markdown(file: _File, separator: str | None) -> dict[str, Any]:
-    return _from_grid(file, list(_rows_of_table(file.text)), separator)
+    return _from_grid(file, list(_rows_of_table(file)), separator)
 
 
-def _rows_of_table(text: str) -> Iterator[tuple[int, list[str]]]:
+def _rows_of_table(file: _File) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of the first table, with the number of their lines; the rule below the head is left out."""
-    is_within = False
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip().startswith("|"):
+    is_within, is_hidden = False, False
+    for number, line in enumerate(file.text.split("\n"), 1):
+        bare = line.strip()
+        if not is_within and (bare.startswith(("```", "~~~")) or "<!--" in bare or "-->" in bare):
+            # a fence begins or ends; a comment may do both
+            is_hidden = (
+                not is_hidden if bare.startswith(("```", "~~~")) else "-->" not in bare.rpartition("<!--")[2]
+            )
+            continue
+        if is_hidden:
+            continue
+        if not bare.startswith("|"):
+            if is_within and bare:
+                raise file.error(
+                    number, "A row of a table begins with '|', and behind a table is an empty line."
+                )
             if is_within:
                 return
             continue
         is_within = True
-        cells = [
-            one.strip().strip("`").replace("\\|", "|") for one in re.split(r"(?<!\\)\|", line.strip())[1:-1]
-        ]
+        cells = [one.strip().strip("`").replace("\\|", "|") for one in re.split(r"(?<!\\)\|", bare)[1:-1]]
         if not all(map(_RULE.match, cells)):
             yield number, cells
 

@@ -1,11 +1,12 @@
 """Which resource a rule is about, in Python and in SQL."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, and_, false, null, type_coerce
+from sqlalchemy import CHAR, Boolean, ColumnElement, and_, false, null, type_coerce
 from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstanceState, Mapper
@@ -14,6 +15,12 @@ from tenantkit.exceptions import ConfigurationError
 from tenantkit.sql.spelling import read_key
 
 __all__ = ["Resource", "check_resource", "identity_clause", "identity_of", "mapper_of"]
+
+
+# of a number or a UUID that has another one: who asks so may be about to read it as the same
+_OTHER_SPELLING: Final = re.compile(
+    r":\s*[+-]?0[0-9]|:\+|:\s|\s\Z|:-0\Z|:\{?[0-9a-fA-F-]*[A-F][0-9a-fA-F-]{20,}\}?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +49,9 @@ def identity_of(resource: Any) -> str | None:
         resource: a mapped object, a :class:`Resource`, or the name itself. Commas join the columns of a key.
     """
     if isinstance(resource, str):
-        return resource
+        return None if _OTHER_SPELLING.search(resource) else resource
     if isinstance(resource, Resource):
-        return f"{resource.type}:{resource.id}"
+        return identity_of(f"{resource.type}:{resource.id}")
     try:
         state = look_at(resource)
     except NoInspectionAvailable:
@@ -94,7 +101,8 @@ def identity_clause(model: Any, identity: str) -> ColumnElement[bool]:
 def _is_spelled(mapper: Mapper[Any]) -> bool:
     """Whether a key of a class has one spelling: of a number, a UUID, or, where it stands alone, a text."""
     kinds = [column.type.python_type for column in mapper.primary_key]
-    return all(kind in (int, UUID) for kind in kinds) or kinds == [str]
+    is_text = kinds == [str] and not isinstance(mapper.primary_key[0].type, CHAR)  # which is padded
+    return all(kind in (int, UUID) for kind in kinds) or is_text
 
 
 def mapper_of(model: Any) -> Mapper[Any]:

@@ -303,6 +303,12 @@ class RuleStore:
         ]
         return sorted(found, key=lambda one: one.at, reverse=True)[:size]
 
+    def lock(self, session: Session, tenant_id: TenantId) -> None:
+        """Wait for who changes a tenant's rules, and let nobody else until the transaction ends. Two statements."""
+        books = self.tables.rulebooks
+        self._open(session, tenant_id)
+        session.execute(update(books).where(books.c.tenant_id == tenant_id).values(version=books.c.version))
+
     def _end_role(self, session: Session, tenant_id: TenantId, name: str, actor: Actor | None) -> None:
         roles = self.tables.roles
         ended = update(roles).where(roles.c.tenant_id == tenant_id, roles.c.current_name == name)
@@ -311,11 +317,14 @@ class RuleStore:
     def _ended(self, actor: Actor | None) -> dict[str, Any]:
         return {"ended_at": self._clock.now(), "ended_by": actor.id if actor else None}
 
+    def _open(self, session: Session, tenant_id: TenantId) -> None:
+        new = {"tenant_id": tenant_id, "version": 0, "has_grants": False, "changed_at": self._clock.now()}
+        session.execute(insert_if_absent(session.get_bind().dialect.name, self.tables.rulebooks, new))
+
     def _change(self, session: Session, tenant_id: TenantId, *, has_grants: bool = False) -> None:
         """Count a change, after waiting for whoever changes the same tenant's rules."""
         books, now = self.tables.rulebooks, self._clock.now()
-        new = {"tenant_id": tenant_id, "version": 0, "has_grants": False, "changed_at": now}
-        session.execute(insert_if_absent(session.get_bind().dialect.name, books, new))
+        self._open(session, tenant_id)
         more = {"has_grants": True} if has_grants else {}
         counted = update(books).where(books.c.tenant_id == tenant_id)
         session.execute(counted.values(version=books.c.version + 1, changed_at=now, **more))

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, SmallInteger, Uuid
+from sqlalchemy import BigInteger, SmallInteger, TypeDecorator, Uuid
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.types import TypeEngine
 
@@ -22,19 +22,19 @@ def read_key(column: TypeEngine[Any], text: str) -> Any:
     A key has one spelling: ``+7``, ``07`` and a UUID in braces or capitals are none. The database is never asked for
     what its column cannot hold, which some answer with an error.
     """
-    kind = column.python_type
+    kind, inner = column.python_type, column.impl_instance if isinstance(column, TypeDecorator) else column
     read: Any = kind.fromisoformat if issubclass(kind, date) else kind
     try:
         text.encode()  # half a surrogate pair fits into no column
         key = read(text)
-        if isinstance(column, Uuid) and kind is str:
-            UUID(text)
+        if isinstance(inner, Uuid) and kind is str and str(UUID(text)) != text:
+            return None
     except (ValueError, TypeError, ArithmeticError):
         return None
     if isinstance(key, int):
-        limit = next((limit for size, limit in _LIMITS.items() if isinstance(column, size)), _INTEGER)
+        limit = next((limit for size, limit in _LIMITS.items() if isinstance(inner, size)), _INTEGER)
         if not -limit <= key < limit:
             return None
-    if isinstance(column, SqlEnum) and kind is str and text not in column.enums:
+    if isinstance(inner, SqlEnum) and kind is str and text not in inner.enums:
         return None
     return key if str(key) == text and "\0" not in text else None

@@ -8,9 +8,11 @@ from enum import Enum
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import CHAR, Boolean, ColumnElement, Uuid, null, type_coerce
+from sqlalchemy import CHAR, Boolean, ColumnElement, TypeDecorator, Uuid, null, type_coerce
+from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import inspect as look_at
 from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty
+from sqlalchemy.types import TypeEngine
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import ConfigurationError
@@ -19,7 +21,16 @@ from tenantkit.rbac.names import meant
 from tenantkit.rbac.resources import Resource, mapper_of
 from tenantkit.sql.spelling import read_key
 
-__all__ = ["Attribute", "FromScope", "Operator", "column_of", "read_attribute", "relationship_of"]
+__all__ = [
+    "Attribute",
+    "FromScope",
+    "Operator",
+    "check_comparable",
+    "column_of",
+    "mapper_of_object",
+    "read_attribute",
+    "relationship_of",
+]
 
 Operator = Literal[
     "is", "is_not", "in", "not_in", "less", "at_most", "more", "at_least", "present", "missing"
@@ -40,6 +51,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "missing": "is missing",
 }
 _PLAIN: Final = (str, int, float, bool)
+_UNREAD: Final = ("noload", "write_only", "dynamic")
 _NUMBER: Final = (int, float, Decimal)
 _KINDS: Final[tuple[Any, ...]] = (bool, _NUMBER, str, datetime, date, UUID)
 
@@ -98,12 +110,12 @@ class Attribute(Condition):
         found = read_attribute(resource, self.name)
         if self.operator in _EXISTENCE:
             return (found is None) == (self.operator == "missing") if says(resource, self.name) else None
-        mapper = _mapper_of(resource)
+        mapper = mapper_of_object(resource)
         column = None if mapper is None else mapper.column_attrs[self.name].columns[0]
         values = [one if column is None else self._bound(column, one) for one in self._values(asker)]
         if found is None or not values or None in values:
             return None
-        if column is None and not all(_is_alike(found, one) for one in values):
+        if not all(_is_alike(found, one) for one in values):
             return None
         return _COMPARED[self.operator](_comparable(found), [_comparable(one) for one in values])
 
@@ -134,18 +146,18 @@ class Attribute(Condition):
             ConfigurationError: the value is of another kind than the column, or databases and Python compare values of
                 the column differently.
         """
+        check_comparable(self.name, column.type)
         kind = column.type.python_type
-        if isinstance(column.type, CHAR) or issubclass(kind, float):
-            raise ConfigurationError(
-                f"{self.name!r} holds {column.type}, which databases and Python compare differently. Use String, or "
-                "Numeric."
-            )
         if value is None:
             return None
+        if isinstance(value, Enum) and not issubclass(kind, Enum):
+            value = value.value
         if isinstance(self.value, FromScope) and not isinstance(value, kind):
             return read_key(column.type, str(value))
         made = _made(kind, value)
-        if made is None:
+        if made is None or (
+            isinstance(column.type, SqlEnum) and kind is str and made not in column.type.enums
+        ):
             raise ConfigurationError(f"{self.name!r} holds {kind.__name__}, and is compared with {value!r}.")
         return made
 
@@ -179,6 +191,23 @@ class Attribute(Condition):
         return f"{self.name} {_WORDS[self.operator]} {said}"
 
 
+def check_comparable(name: str, column: TypeEngine[Any]) -> None:
+    """
+    Refuse a column whose values databases compare otherwise than Python does.
+
+    Raises:
+        ConfigurationError: it holds padded texts, texts with a collation of their own, or floating point numbers.
+    """
+    inner = column.impl_instance if isinstance(column, TypeDecorator) else column
+    is_text = column.python_type is str
+    if issubclass(column.python_type, float) or (
+        is_text and (isinstance(inner, CHAR) or getattr(inner, "collation", None) is not None)
+    ):
+        raise ConfigurationError(
+            f"{name!r} holds {column}, which databases and Python compare differently. Use String, or Numeric."
+        )
+
+
 def column_of(model: Any, name: str) -> Any:
     """
     Return a column attribute of a mapped class, or of an alias of one.
@@ -203,6 +232,10 @@ def relationship_of(model: Any, name: str) -> RelationshipProperty[Any]:
     if name not in mapper.relationships:
         raise _no_attribute(mapper, name, "relationships")
     found: RelationshipProperty[Any] = mapper.relationships[name]
+    if found.lazy in _UNREAD:
+        raise ConfigurationError(
+            f"The relationship {name!r} of {mapper.class_.__name__} is not read: it is {found.lazy!r}."
+        )
     return found
 
 
@@ -226,14 +259,14 @@ def read_attribute(
         resource = resource.properties
     if isinstance(resource, Mapping):
         return resource.get(name)
-    mapper = _mapper_of(resource)
+    mapper = mapper_of_object(resource)
     if mapper is not None and name not in getattr(mapper, of):
         raise _no_attribute(mapper, name, of)
     found = getattr(resource, name, None)
     return None if callable(found) else found
 
 
-def _mapper_of(resource: Any) -> Mapper[Any] | None:
+def mapper_of_object(resource: Any) -> Mapper[Any] | None:
     """Return the mapper of a mapped object, or None of anything else."""
     state = look_at(resource, raiseerr=False)
     return state.mapper if isinstance(state, InstanceState) else None
@@ -317,9 +350,9 @@ def _made(kind: type, value: Any) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """Return an enum's member by its name, and a number so that 0.1 is that."""
+    """Return an enum's member as the value it is (``StrEnum``), else as its name; a float as it is written."""
     if isinstance(value, Enum):
-        return value.name
+        return value.value if isinstance(value, str | int) else value.name
     return Decimal(str(value)) if isinstance(value, float) else value
 
 

@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import aliased
+from sqlalchemy.types import TypeEngine
 
+from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac.conditions.attributes import (
+    check_comparable,
     column_of,
+    mapper_of_object,
     read_attribute,
     relationship_of,
 )
@@ -35,6 +40,9 @@ class Owner(Condition):
         if self.unless is not None and asker.may(self.unless):
             return True
         owner, actor = read_attribute(resource, self.by), asker.scope.actor
+        mapper = mapper_of_object(resource)
+        if mapper is not None:
+            _check_owner(self.by, mapper.column_attrs[self.by].columns[0].type)
         if owner is None:
             return None
         return actor is not None and str(owner) == actor.id
@@ -45,6 +53,7 @@ class Owner(Condition):
         if self.unless is not None and asker.may(self.unless):
             return true()
         actor = asker.scope.actor
+        _check_owner(self.by, column.type)
         key = None if actor is None else read_key(column.type, actor.id)
         if key is None:
             return column != column  # type: ignore[no-any-return] # noqa: PLR0124 - false, and unknown where it is NULL
@@ -63,6 +72,14 @@ class Owner(Condition):
 
     def __str__(self) -> str:
         return f"{self.by} is the actor" + (f", or the actor has {self.unless!r}" if self.unless else "")
+
+
+def _check_owner(name: str, column: TypeEngine[Any]) -> None:
+    check_comparable(name, column)
+    if column.python_type not in (int, str, UUID):
+        raise ConfigurationError(
+            f"{name!r} holds {column.python_type.__name__}, and a user's id is a text, a number or a UUID."
+        )
 
 
 def owner_of(by: str, *, unless: str | None = None) -> Owner:
@@ -96,6 +113,13 @@ class Related(Condition):
     def holds(self, asker: Asker, resource: Any) -> bool | None:
         """Whether it is true of one that is related; None where the data does not say what is."""
         related = read_attribute(resource, self.name, of="relationships")
+        mapper = mapper_of_object(resource)
+        if (
+            mapper is not None
+            and relationship_of(mapper.class_, self.name).uselist
+            and isinstance(related, Mapping)
+        ):
+            related = related.values()
         if related is None:
             return None if isinstance(resource, Resource | Mapping) else False
         many = related if isinstance(related, Iterable) and not isinstance(related, Mapping) else (related,)
