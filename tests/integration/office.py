@@ -1,6 +1,7 @@
 """An application with documents, pages and countries, and the hands that work in it, sync or async."""
 
 import inspect
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from tenantkit.resolution import Host, TokenClaim, agree
 
 SECRET = "a-secret-of-the-office-of-more-than-32-bytes"
 LIMIT = 5
+PATIENCE = 20  # seconds; only a failure takes them
 UPGRADE = "https://office.example/upgrade"
 
 
@@ -94,6 +96,18 @@ def sign_up(kit, slug, **options):
         session.execute(delete(events).where(events.c.tenant_id == tenant.id))
         session.commit()
     return tenant
+
+
+def listening(kit):
+    """Wait until a kit is told of others' changes; return what waits for the next one."""
+    told = threading.Event()
+    cache, began = kit.directory_cache, threading.Event()
+    clear, forget = cache.clear, cache.forget
+    cache.clear = lambda: (clear(), began.set())
+    cache.forget = lambda tenant_id: (forget(tenant_id), told.set())
+    if not kit.announcements.is_heard():
+        assert began.wait(PATIENCE)
+    return lambda: told.wait(PATIENCE) and not told.clear()
 
 
 def counted(kit, entity=Document):

@@ -17,10 +17,8 @@ from tenantkit.exceptions import NotAMember, TenantSuspended, TokenInvalid
 from tenantkit.kit import RequestCredentials
 from tenantkit.kit.announcements import Announcements
 from tenantkit.testing.services import find_redis, redis_programs, start_redis
-from tests.integration.office import make_kit, sign_up
+from tests.integration.office import PATIENCE, listening, make_kit, sign_up
 from tests.unit.clocks import FixedClock
-
-PATIENCE = 20  # seconds; only a failure takes them
 
 
 @pytest.fixture(scope="module")
@@ -344,18 +342,6 @@ def kits(database, redis_server, clock):
     yield made
     for kit in made:
         kit.dispose()
-
-
-def listening(kit):
-    """Wait until a kit is told of others' changes; return what waits for the next one."""
-    told = threading.Event()
-    cache, began = kit.directory_cache, threading.Event()
-    clear, forget = cache.clear, cache.forget
-    cache.clear = lambda: (clear(), began.set())
-    cache.forget = lambda tenant_id: (forget(tenant_id), told.set())
-    if not kit.announcements.is_heard():
-        assert began.wait(PATIENCE)
-    return lambda: told.wait(PATIENCE) and not told.clear()
 
 
 def request_to(kit, tenant, user="writer"):

@@ -1,15 +1,36 @@
 """Rows that a decision lets through, in the database and in Python."""
 
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import ForeignKey, Numeric, StaticPool, create_engine, event, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column, relationship
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    Float,
+    ForeignKey,
+    Numeric,
+    StaticPool,
+    String,
+    TypeDecorator,
+    create_engine,
+    event,
+    select,
+)
+from sqlalchemy import Enum as SqlEnum
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    WriteOnlyMapped,
+    aliased,
+    mapped_column,
+    relationship,
+)
 
 from tenantkit import Actor, Scope, Tenant
 from tenantkit.exceptions import ConfigurationError
@@ -237,6 +258,23 @@ class Kind(Enum):
     ENDED = 2  # noqa: PIE796 - another name of FINAL
 
 
+class Level(StrEnum):
+    LOW = "low"
+    HIGH = "high"
+
+
+class Rank(IntEnum):
+    FIRST = 1
+    SECOND = 2
+
+
+class Large(TypeDecorator):
+    """A number, by another name."""
+
+    impl = BigInteger
+    cache_ok = True
+
+
 class Thing(Base):
     __tablename__ = "things"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -244,6 +282,12 @@ class Thing(Base):
     price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
     other: Mapped[UUID]
     number: Mapped[int]
+    level: Mapped[Level]
+    written: Mapped[Level] = mapped_column(
+        SqlEnum(Level, name="written", values_callable=lambda kind: [one.value for one in kind])
+    )
+    text: Mapped[str]
+    large: Mapped[int] = mapped_column(Large)
 
 
 KEY = UUID("0190a1b2-0000-7000-8000-000000000001")
@@ -268,6 +312,17 @@ OTHER = UUID("0190a1b2-0000-7000-8000-000000000002")
         Attribute("other", "is", FromScope("workspace")),
         owner_of("other"),
         owner_of("number"),
+        owner_of("large"),
+        Attribute("level", "is", Level.HIGH),
+        Attribute("level", "is_not", "HIGH"),
+        Attribute("written", "is", Level.HIGH),
+        Attribute("written", "in", ["HIGH"]),
+        Attribute("text", "is", Level.HIGH),
+        Attribute("text", "not_in", [Level.HIGH]),
+        Attribute("number", "is", Rank.SECOND),
+        Attribute("number", "more", Rank.FIRST),
+        Attribute("large", "is", 2**40),
+        Attribute("large", "is", FromScope("workspace")),
     ],
     ids=str,
 )
@@ -276,8 +331,28 @@ def test_every_type_compares_alike(rows, when, effect):
     rows.query(Thing).delete()
     rows.add_all(
         [
-            Thing(id=KEY, kind=Kind.DRAFT, price=Decimal("0.10"), other=OTHER, number=7),
-            Thing(id=OTHER, kind=Kind.FINAL, price=Decimal("1.50"), other=KEY, number=8),
+            Thing(
+                id=KEY,
+                kind=Kind.DRAFT,
+                price=Decimal("0.10"),
+                other=OTHER,
+                number=7,
+                level=Level.LOW,
+                written=Level.LOW,
+                text="low",
+                large=2**40,
+            ),
+            Thing(
+                id=OTHER,
+                kind=Kind.FINAL,
+                price=Decimal("1.50"),
+                other=KEY,
+                number=2,
+                level=Level.HIGH,
+                written=Level.HIGH,
+                text="high",
+                large=7,
+            ),
         ]
     )
     rows.flush()
@@ -288,6 +363,67 @@ def test_every_type_compares_alike(rows, when, effect):
         who = Scope(ACME, Actor(actor), roles=frozenset({"reader"}), dimensions={"workspace": place})
         allowed = {one.id for one in rows.scalars(select(Thing)) if asked.check(who, "items:read", one)}
         assert allowed == shown(rows, asked, who, "items:read", Thing)
+
+
+class Unfilled(DeclarativeBase):
+    pass
+
+
+class Odd(Unfilled):
+    __tablename__ = "odds"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    padded: Mapped[str] = mapped_column(CHAR(8))
+    folded: Mapped[str] = mapped_column(String(8, collation="NOCASE"))
+    floating: Mapped[float] = mapped_column(Float)
+    price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("odds.id"))
+    parts: WriteOnlyMapped["Odd"] = relationship(lazy="write_only")
+
+
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+@pytest.mark.parametrize(
+    ("when", "why"),
+    [
+        (Attribute("padded", "is", "ann"), "'padded' holds CHAR.*compare differently"),
+        (Attribute("folded", "is_not", "ann"), "'folded' holds VARCHAR.*compare differently"),
+        (Attribute("floating", "less", 0.1), "'floating' holds FLOAT.*compare differently"),
+        (owner_of("padded"), "'padded' holds CHAR.*compare differently"),
+        (owner_of("folded"), "'folded' holds VARCHAR.*compare differently"),
+        (owner_of("price"), "'price' holds Decimal, and a user's id is"),
+        (Related("parts", owner_of("id")), "'parts' of Odd is not read: it is 'write_only'"),
+    ],
+    ids=str,
+)
+def test_columns_that_python_cannot_compare(when, why, effect):
+    """What a database compares by rules of its own is refused, asked of rows and of objects."""
+    rules_ = [Rule("items:read"), Rule("items:read", effect, when=when)][effect == "allow" :]
+    asked = Authorizer(Matrix({"items:read": ""}, {"reader": rules_}))
+    who = Scope(ACME, Actor("ann"), roles=frozenset({"reader"}))
+    odd = Odd(id=1, padded="ann", folded="Ann", floating=0.1, price=Decimal(1))
+    for ask in (
+        lambda: asked.check(who, "items:read", odd),
+        lambda: asked.filter(who, select(Odd), "items:read"),
+    ):
+        with pytest.raises(ConfigurationError, match=why):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "name", ["items:03", "items:+3", "items: 3", "items:3 ", "items:-0", f"things:{str(OTHER).upper()}"]
+)
+def test_names_of_another_spelling_are_unknown(name):
+    """A name that spells a key otherwise is granted nothing, and what is denied of one thing is denied of it."""
+    scope = Scope(ACME, Actor("ann"), roles=frozenset({"reader"}))
+    granted = Matrix({"items:read": ""}, {"reader": [Rule("items:read", resource="items:3")]})
+    denied = Matrix(
+        {"items:read": ""}, {"reader": [Rule("items:read"), Rule("items:read", "deny", resource="items:3")]}
+    )
+    kind, _, key = name.partition(":")
+    for resource in (name, Resource(kind, key)):
+        assert not Authorizer(granted).check(scope, "items:read", resource)
+        assert not Authorizer(denied).check(scope, "items:read", resource)
+    assert Authorizer(granted).check(scope, "items:read", "items:3")
+    assert Authorizer(denied).check(scope, "items:read", "items:30")
 
 
 @pytest.mark.parametrize("effect", ["allow", "deny"])

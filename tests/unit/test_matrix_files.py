@@ -244,6 +244,8 @@ WRONG = [
     ("a.csv", ",,,,reader", ",,,,raeder", 2, "no role. Did you mean 'reader'"),
     ("a.csv", ",,,,reader", ",,,writer,reader", 2, "include each other"),
     ("a.md", "| yes    |", "| yse    |", 9, "says 'yse'. Did you mean 'yes'"),
+    ("a.csv", "a:read,Read", 'a:read,"Read', None, "is not CSV|cannot be read|unexpected end"),
+    ("a.md", "| `a:read`", "`a:read`", 9, "A row of a table begins with '|'"),
     ("a.md", "| Read        |", "|", 9, "has 4 cells, and the head 5"),
 ]  # fmt: skip
 TEXTS = {"a.toml": TOML, "a.yaml": YAML, "a.csv": CSV, "a.md": MARKDOWN}
@@ -257,6 +259,40 @@ def test_bad_files_are_one_error(tmp_path, name, old, new, line, why):
         read(tmp_path, name, TEXTS[name].replace(old, new), conditions={"own": owner_of("author")})
     place = f"{tmp_path / name}, line {line}: " if line else ""
     assert caught.value.message.startswith(place)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\x85", "\u2028", "\x00"], ids=ascii)
+def test_what_nobody_sees_is_an_error(tmp_path, name, hidden):
+    """A character that no reviewer sees is refused wherever it stands, with its line."""
+    text = TEXTS[name].replace("a:read", f"a:re{hidden}ad", 1)
+    line = text.count("\n", 0, text.index(hidden)) + 1
+    with pytest.raises(ConfigurationError, match=f"line {line}: .* which nobody sees"):
+        read(tmp_path, name, text, conditions={"own": owner_of("author")})
+
+
+@pytest.mark.parametrize(
+    "before", ["<!--\n{}\n-->\n", "```\n{}\n```\n", "~~~ text\n{}\n~~~\n"], ids=["comment", "fence", "tildes"]
+)
+def test_a_table_that_is_not_shown_is_none(tmp_path, before):
+    """A table in a comment or in a block of code, which a reader takes for none, grants nothing."""
+    old = "| permission | thief |\n|---|---|\n| a:read | yes |"
+    found = read(tmp_path, "a.md", before.format(old) + MARKDOWN, conditions={"own": owner_of("author")})
+    assert {"reader", "writer"} == set(found.roles)
+
+
+@pytest.mark.parametrize("name", ["Reader", "READER"])
+def test_roles_that_look_alike_are_errors(name):
+    """Two roles whose names differ in nothing but capitals are one mistake."""
+    with pytest.raises(ConfigurationError, match="look like one"):
+        Matrix({"a:read": ""}, {"reader": ["a:read"], name: []})
+
+
+@pytest.mark.parametrize("name", ["", " ", " reader", "rea\u200bder", "rea\nder"], ids=ascii)
+def test_a_role_has_a_name_that_is_seen(name):
+    """A name that is not what it looks like is refused."""
+    with pytest.raises(ConfigurationError, match="needs a name that is seen"):
+        Matrix({"a:read": ""}, {name: ["a:read"]})
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.md", "a.yaml", "a.toml"])

@@ -65,6 +65,13 @@ def test_what_is_no_path(path):
         Paths(public=[path])
 
 
+@pytest.mark.parametrize("path", ["", "/", "context", "/a/*", "/access/v1/evaluation"])
+def test_what_is_no_path_of_a_context(path):
+    """The context's path is one path, and none of the others that have a meaning."""
+    with pytest.raises(ConfigurationError, match="cannot be the path of a context"):
+        Paths(context=path)
+
+
 @pytest.mark.parametrize(
     "declared",
     [

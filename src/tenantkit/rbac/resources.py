@@ -12,7 +12,7 @@ from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstanceState, Mapper
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.sql.spelling import read_key
+from tenantkit.sql.spelling import inner_type, python_kind, read_key
 
 __all__ = ["Resource", "check_resource", "identity_clause", "identity_of", "mapper_of"]
 
@@ -100,8 +100,10 @@ def identity_clause(model: Any, identity: str) -> ColumnElement[bool]:
 
 def _is_spelled(mapper: Mapper[Any]) -> bool:
     """Whether a key of a class has one spelling: of a number, a UUID, or, where it stands alone, a text."""
-    kinds = [column.type.python_type for column in mapper.primary_key]
-    is_text = kinds == [str] and not isinstance(mapper.primary_key[0].type, CHAR)  # which is padded
+    kinds = [python_kind(column.type) for column in mapper.primary_key]
+    is_text = kinds == [str] and not isinstance(
+        inner_type(mapper.primary_key[0].type), CHAR
+    )  # which is padded
     return all(kind in (int, UUID) for kind in kinds) or is_text
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import CHAR, Boolean, ColumnElement, TypeDecorator, Uuid, null, type_coerce
+from sqlalchemy import CHAR, Boolean, ColumnElement, Uuid, null, type_coerce
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import inspect as look_at
 from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty
@@ -19,7 +19,7 @@ from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac.conditions.promise import Asker, Condition
 from tenantkit.rbac.names import meant
 from tenantkit.rbac.resources import Resource, mapper_of
-from tenantkit.sql.spelling import read_key
+from tenantkit.sql.spelling import inner_type, python_kind, read_key
 
 __all__ = [
     "Attribute",
@@ -147,7 +147,7 @@ class Attribute(Condition):
                 the column differently.
         """
         check_comparable(self.name, column.type)
-        kind = column.type.python_type
+        kind = python_kind(column.type)
         if value is None:
             return None
         if isinstance(value, Enum) and not issubclass(kind, Enum):
@@ -198,9 +198,9 @@ def check_comparable(name: str, column: TypeEngine[Any]) -> None:
     Raises:
         ConfigurationError: it holds padded texts, texts with a collation of their own, or floating point numbers.
     """
-    inner = column.impl_instance if isinstance(column, TypeDecorator) else column
-    is_text = column.python_type is str
-    if issubclass(column.python_type, float) or (
+    inner, kind = inner_type(column), python_kind(column)
+    is_text = kind is str
+    if issubclass(kind, float) or (
         is_text and (isinstance(inner, CHAR) or getattr(inner, "collation", None) is not None)
     ):
         raise ConfigurationError(

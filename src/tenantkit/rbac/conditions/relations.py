@@ -19,7 +19,7 @@ from tenantkit.rbac.conditions.attributes import (
 )
 from tenantkit.rbac.conditions.promise import Asker, Condition
 from tenantkit.rbac.resources import Resource
-from tenantkit.sql.spelling import read_key
+from tenantkit.sql.spelling import python_kind, read_key
 
 __all__ = ["Owner", "Related", "owner_of"]
 
@@ -76,9 +76,10 @@ class Owner(Condition):
 
 def _check_owner(name: str, column: TypeEngine[Any]) -> None:
     check_comparable(name, column)
-    if column.python_type not in (int, str, UUID):
+    kind = python_kind(column)
+    if kind not in (int, str, UUID):
         raise ConfigurationError(
-            f"{name!r} holds {column.python_type.__name__}, and a user's id is a text, a number or a UUID."
+            f"{name!r} holds {kind.__name__}, and a user's id is a text, a number or a UUID."
         )
 
 
