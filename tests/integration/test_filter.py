@@ -31,6 +31,7 @@ from sqlalchemy.orm import (
     mapped_column,
     relationship,
 )
+from sqlalchemy.types import UserDefinedType
 
 from tenantkit import Actor, Scope, Tenant
 from tenantkit.exceptions import ConfigurationError
@@ -365,6 +366,10 @@ def test_every_type_compares_alike(rows, when, effect):
         assert allowed == shown(rows, asked, who, "items:read", Thing)
 
 
+class Unsaid(UserDefinedType):
+    """A type of which nobody says what it is in Python."""
+
+
 class Unfilled(DeclarativeBase):
     pass
 
@@ -376,6 +381,7 @@ class Odd(Unfilled):
     folded: Mapped[str] = mapped_column(String(8, collation="NOCASE"))
     floating: Mapped[float] = mapped_column(Float)
     price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
+    unsaid: Mapped[str] = mapped_column(Unsaid)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("odds.id"))
     parts: WriteOnlyMapped["Odd"] = relationship(lazy="write_only")
 
@@ -387,6 +393,8 @@ class Odd(Unfilled):
         (Attribute("padded", "is", "ann"), "'padded' holds CHAR.*compare differently"),
         (Attribute("folded", "is_not", "ann"), "'folded' holds VARCHAR.*compare differently"),
         (Attribute("floating", "less", 0.1), "'floating' holds FLOAT.*compare differently"),
+        (Attribute("unsaid", "is", "ann"), "'unsaid' holds .*compare differently"),
+        (owner_of("unsaid"), "'unsaid' holds .*compare differently"),
         (owner_of("padded"), "'padded' holds CHAR.*compare differently"),
         (owner_of("folded"), "'folded' holds VARCHAR.*compare differently"),
         (owner_of("price"), "'price' holds Decimal, and a user's id is"),
@@ -399,7 +407,7 @@ def test_columns_that_python_cannot_compare(when, why, effect):
     rules_ = [Rule("items:read"), Rule("items:read", effect, when=when)][effect == "allow" :]
     asked = Authorizer(Matrix({"items:read": ""}, {"reader": rules_}))
     who = Scope(ACME, Actor("ann"), roles=frozenset({"reader"}))
-    odd = Odd(id=1, padded="ann", folded="Ann", floating=0.1, price=Decimal(1))
+    odd = Odd(id=1, padded="ann", folded="Ann", floating=0.1, price=Decimal(1), unsaid="ann")
     for ask in (
         lambda: asked.check(who, "items:read", odd),
         lambda: asked.filter(who, select(Odd), "items:read"),

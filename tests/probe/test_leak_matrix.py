@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Computed,
     Enum,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from tenantkit import Scope
 from tenantkit.exceptions import ConfigurationError
@@ -324,6 +325,21 @@ def test_unknown_types_ask_for_values():
     with pytest.raises(ConfigurationError, match=r"values=\{'hosts.address'"):
         leak_matrix(metadata)
     leak_matrix(metadata, values={"hosts.address": lambda tenant, number: f"10.0.0.{number}"}).check()
+
+
+def test_types_behind_others_need_none():
+    """A decorated column that says nothing of its values gets those of the type behind it."""
+    metadata = MetaData()
+    columns = Column("id", Integer, primary_key=True), Column("org", Integer, nullable=False)
+    Table("hosts", metadata, *columns, Column("size", Large, nullable=False), info=scoped_by("org"))
+    leak_matrix(metadata).check()
+
+
+class Large(TypeDecorator):
+    """A number by another name."""
+
+    impl = BigInteger
+    cache_ok = True
 
 
 class Odd(UserDefinedType):

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, SmallInteger, TypeDecorator, Uuid
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["read_key"]
+__all__ = ["inner_type", "python_kind", "read_key"]
 
 _INTEGER: Final = 2**31  # what the columns hold
 _LIMITS: Final[Mapping[type, int]] = {SmallInteger: 2**15, BigInteger: 2**63}
@@ -18,16 +18,18 @@ _LIMITS: Final[Mapping[type, int]] = {SmallInteger: 2**15, BigInteger: 2**63}
 
 def inner_type(column: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type that a column has in the database, which a ``TypeDecorator`` stands before."""
-    return column.impl_instance if isinstance(column, TypeDecorator) else column
+    while isinstance(column, TypeDecorator):
+        column = column.impl_instance
+    return column
 
 
 def python_kind(column: TypeEngine[Any]) -> type:
-    """Return the type of a column's values: what a ``TypeDecorator`` says, or what is behind one that says nothing."""
-    said: type = object
-    with suppress(NotImplementedError):  # so says SQLAlchemy 2.0, and 2.1 says object
-        said = column.python_type
-    inner = inner_type(column)
-    return inner.python_type if said is object and inner is not column else said
+    """Return the type of a column's values, if need be from behind a ``TypeDecorator``; object where nobody says it."""
+    for one in (column, inner_type(column)):
+        with suppress(NotImplementedError):  # which says SQLAlchemy 2.0 where 2.1 says object
+            if one.python_type is not object:
+                return one.python_type
+    return object
 
 
 def read_key(column: TypeEngine[Any], text: str) -> Any:

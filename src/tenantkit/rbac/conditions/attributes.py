@@ -196,12 +196,15 @@ def check_comparable(name: str, column: TypeEngine[Any]) -> None:
     Refuse a column whose values databases compare otherwise than Python does.
 
     Raises:
-        ConfigurationError: it holds padded texts, texts with a collation of their own, or floating point numbers.
+        ConfigurationError: it holds padded texts, texts with a collation of their own, floating point numbers, or
+            values of which SQLAlchemy does not say what they are in Python.
     """
     inner, kind = inner_type(column), python_kind(column)
     is_text = kind is str
-    if issubclass(kind, float) or (
-        is_text and (isinstance(inner, CHAR) or getattr(inner, "collation", None) is not None)
+    if (
+        kind is object
+        or issubclass(kind, float)
+        or (is_text and (isinstance(inner, CHAR) or getattr(inner, "collation", None) is not None))
     ):
         raise ConfigurationError(
             f"{name!r} holds {column}, which databases and Python compare differently. Use String, or Numeric."

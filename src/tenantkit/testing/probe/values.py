@@ -8,9 +8,10 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from sqlalchemy import Column, SmallInteger, types
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeEngine
 
 from tenantkit.exceptions import ConfigurationError
+from tenantkit.sql.spelling import inner_type, python_kind
 
 __all__ = ["SPACE", "value_for"]
 
@@ -32,10 +33,7 @@ def value_for(column: Column[Any], slug: str, number: int) -> Any:
     Raises:
         ConfigurationError: the type is not known, and the column may not be NULL.
     """
-    kind: TypeEngine[Any] = column.type
-    while isinstance(kind, TypeDecorator):
-        kind = kind.impl_instance
-    made = _made(kind, column, slug, number)
+    made = _made(inner_type(column.type), column, slug, number)
     if made is not None or column.nullable:
         return made
     raise ConfigurationError(
@@ -52,7 +50,7 @@ def _made(kind: TypeEngine[Any], column: Column[Any], slug: str, number: int) ->
         return [_made(kind.item_type, column, slug, number)]
     if isinstance(kind, types.JSON):
         return {"of": slug, "number": number}
-    made = _of_python(_python_type(column.type) or _python_type(kind), slug, number)
+    made = _of_python(python_kind(column.type), slug, number)
     if isinstance(kind, types.String) and isinstance(made, str):
         return _cut(f"{slug} {column.name} {number}", number, kind.length)
     if isinstance(kind, types.DateTime) and not kind.timezone and column.type is kind:
@@ -65,13 +63,6 @@ def _of_python(python: Any, slug: str, number: int) -> Any:
         return list(python)[number % len(python)]
     maker = _MAKERS.get(python)
     return maker(slug, number) if maker is not None else None
-
-
-def _python_type(kind: TypeEngine[Any]) -> Any:
-    try:
-        return kind.python_type
-    except NotImplementedError:
-        return None
 
 
 def _cut(text: str, number: int, length: int | None) -> str:
