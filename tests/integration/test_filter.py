@@ -28,6 +28,7 @@ from sqlalchemy.orm import (
     Session,
     WriteOnlyMapped,
     aliased,
+    attribute_keyed_dict,
     mapped_column,
     relationship,
 )
@@ -432,6 +433,41 @@ def test_names_of_another_spelling_are_unknown(name):
         assert not Authorizer(denied).check(scope, "items:read", resource)
     assert Authorizer(granted).check(scope, "items:read", "items:3")
     assert Authorizer(denied).check(scope, "items:read", "items:30")
+
+
+class Shelf(Unfilled):
+    __tablename__ = "shelves"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    books: Mapped[dict[str, "Book"]] = relationship(collection_class=attribute_keyed_dict("title"))
+
+
+class Book(Unfilled):
+    __tablename__ = "books"
+    title: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str | None]
+    shelf_id: Mapped[int | None] = mapped_column(ForeignKey("shelves.id"))
+
+
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+def test_relations_kept_by_keys(effect):
+    """A collection that is a dict is asked as the rows that it holds."""
+    rule = Rule("items:read", effect, when=Related("books", owner_of("owner")))
+    rules_ = [rule, *([Rule("items:read")] if effect == "deny" else [])]
+    asked = Authorizer(Matrix({"items:read": ""}, {"reader": rules_}))
+    who = Scope(ACME, Actor("ann"), roles=frozenset({"reader"}))
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    for table in (Shelf.__table__, Book.__table__):
+        table.create(engine)
+    with Session(engine) as session:
+        owners = [("ann",), ("bob",), ("bob", "ann"), ()]
+        for number, names in enumerate(owners, 1):
+            books = {f"{number}-{name}": Book(title=f"{number}-{name}", owner=name) for name in names}
+            session.add(Shelf(id=number, books=books))
+        session.commit()
+        allowed = {one.id for one in session.scalars(select(Shelf)) if asked.check(who, "items:read", one)}
+        assert ({1, 3} if effect == "allow" else {2, 4}) == allowed
+        assert allowed == shown(session, asked, who, "items:read", Shelf)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("effect", ["allow", "deny"])

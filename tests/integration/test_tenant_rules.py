@@ -311,6 +311,17 @@ async def test_denials_of_another_role_excuse_nothing(hands, kit, acme):
         await kit.arelease(scope)
 
 
+async def test_no_key_gives_what_its_maker_lacks(hands, kit, acme):
+    """A key with roles is held to the same: a denial in one of them excuses nothing of the other."""
+    await kept(hands, acme, "define_role", Role("barred", (Rule("documents:write", "deny"),)))
+    scope = identify(kit, acme)
+    with enter(scope):
+        with pytest.raises(PermissionDenied):
+            await hands.twin("api_keys", "create", "import", lifetime=60, roles=["writer", "barred"])
+        await hands.do("rollback")
+    await kit.arelease(scope)
+
+
 def test_what_is_checked_stays_so(database, kit, acme):
     """While somebody gives a role that was looked at, nobody makes it another: who redefines it waits."""
     planner = Role("planner", (Rule("documents:read"),))
