@@ -370,8 +370,13 @@ async def test_a_denial_within_the_role_excuses(hands, kit, acme):
         safe = Role("safe", (Rule("documents:write", "deny"),), includes=("writer",))
         await hands.twin("access", "define_role", safe)
         await hands.twin("access", "require_giving", "safe")
-        await hands.do("rollback")
+        await hands.do("commit")
     await kit.arelease(scope)
+    add_member(kit, acme, "pat", ["safe"])
+    assert [True, False] == [may(kit, acme, one, "pat") for one in ("documents:read", "documents:write")]
+    why = "'documents:write', which you do not have"
+    with kit.entered(identify(kit, acme)), pytest.raises(PermissionDenied, match=why):
+        kit.access.define_role(Role("safe", includes=("writer",)))
 
 
 async def test_a_conditional_denial_is_ended_by_who_has_it_plainly(hands, kit, acme):
