@@ -127,7 +127,8 @@ def completeness(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html; a warning is an error."""
     install(session, "dev")
-    session.run("sphinx-build", "-n", "-W", "--keep-going", *session.posargs, "docs", "docs/_build/html")
+    # Read anew each time: a page that was built before would hide that a name it refers to is gone.
+    session.run("sphinx-build", "-EnW", "--keep-going", *session.posargs, "docs", "docs/_build/html")
 
 
 @nox.session(default=False, requires=["wheel"])
