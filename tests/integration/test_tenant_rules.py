@@ -349,6 +349,32 @@ def test_what_is_checked_stays_so(database, kit, acme):
         kit.access.require_giving("planner")
 
 
+def test_a_key_is_made_of_what_still_counts(database, kit, acme):
+    """Who makes a key while its role is being taken away waits, and is then refused."""
+    with kit.scope(acme, actor=Actor("admin")):
+        kit.access.define_role(Role("planner", (Rule("documents:read"),)))
+        kit.session().commit()
+    answers, may_ask = [], threading.Event()
+
+    def make():
+        with kit.entered(identify(kit, acme)):
+            may_ask.set()
+            try:
+                kit.api_keys.create("import", lifetime=60, roles=["planner"])
+            except PermissionDenied as refused:
+                answers.append(refused.details["permission"])
+
+    other = threading.Thread(target=make)
+    with kit.scope(acme, actor=Actor("admin")):
+        kit.access.define_role(Role("planner", (Rule("documents:write"),)))
+        other.start()
+        assert may_ask.wait(PATIENCE)
+        _until_it_waits(database, kit)
+        kit.session().commit()
+    other.join(PATIENCE)
+    assert ["documents:write"] == answers
+
+
 def _until_it_waits(database, kit):
     """Return once a session of the database waits for another's lock, where the database says so."""
     if database.kind != "postgresql":
@@ -666,6 +692,27 @@ def test_a_revocation_reaches_another_process_within_the_lifetime(database, cloc
     assert may(theirs, acme, "documents:write")
     clock.move(LIFETIME)
     assert not may(theirs, acme, "documents:write")
+    for kit in (ours, theirs):
+        kit.dispose()
+
+
+def test_what_was_granted_makes_no_role_older(database, clock):
+    """A changed role is known after the stated time, also of a member who was asked about later than others were."""
+    ours, theirs = (make_kit(database, clock=clock, directory_cache_lifetime=LIFETIME) for _ in range(2))
+    acme = sign_up(ours, "acme")
+    with ours.scope(acme, actor=Actor("admin")):
+        ours.access.define_role(Role("planner", (Rule("documents:*"),)))
+        ours.access.grant("pat", "documents:read")
+        ours.session().commit()
+    add_member(ours, acme, "pat", ["planner"])
+    assert not may(theirs, acme, "documents:write", "reader")
+    clock.move(LIFETIME - 1)
+    assert may(theirs, acme, "documents:write", "pat")
+    with ours.scope(acme, actor=Actor("admin")):
+        ours.access.define_role(Role("planner"))
+        ours.session().commit()
+    clock.move(1)
+    assert not may(theirs, acme, "documents:write", "pat")
     for kit in (ours, theirs):
         kit.dispose()
 
