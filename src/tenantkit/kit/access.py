@@ -58,7 +58,9 @@ class KitAccess(KitQuestions):
 
     def define_role(self, role: Role) -> None:
         """
-        Define a role of the current tenant, or define it anew. Recorded as ``role.defined``. Costs six statements.
+        Define a role of the current tenant, or define it anew. Recorded as ``role.defined``.
+
+        Costs six statements, in a request nine.
 
         Raises:
             PermissionDenied: in a request, the actor has not what the role would allow, or not what it denied before.
@@ -75,7 +77,7 @@ class KitAccess(KitQuestions):
         """
         End a role of the current tenant; return whether there was one. Recorded as ``role.removed``.
 
-        Who holds it keeps its name, which grants nothing any more. Costs five statements.
+        Who holds it keeps its name, which grants nothing any more. Costs five statements, in a request eight.
 
         Raises:
             PermissionDenied: in a request, it denies something that the actor does not have.
@@ -224,7 +226,8 @@ class KitAccess(KitQuestions):
         """
         Refuse unless the actor has all that roles allow: before an endpoint makes somebody hold them.
 
-        The directory itself is not bounded: scripts and sign-ups use it. Costs one statement.
+        The directory itself is not bounded: scripts and sign-ups use it. Costs three statements in a request, after
+        which nobody else changes the tenant's rules until the transaction ends; none in a script.
 
         Raises:
             PermissionDenied: in a request, the actor lacks something; the error names it.

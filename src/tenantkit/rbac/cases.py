@@ -66,7 +66,7 @@ class Case:
         Refuse what the matrix does not know, which would be refused in whatever case.
 
         Raises:
-            ConfigurationError: the matrix has no such permission, or no such role.
+            ConfigurationError: the matrix has no such permission, no such role, or asks for no such feature.
         """
         at = f"{self.path}, line {self.line}: "
         for name in self.roles:
@@ -77,13 +77,19 @@ class Case:
                 raise ConfigurationError(
                     f"{at}Permission {name!r} is not declared.{meant(name, matrix.permissions)}"
                 )
+        asked = {one.feature for one in matrix.permissions.values() if one.feature is not None}
+        for name in self.features:
+            if name not in asked:
+                raise ConfigurationError(
+                    f"{at}No permission asks for the feature {name!r}.{meant(name, asked)}"
+                )
 
     def decide(self, matrix: Matrix, clock: Clock | None = None) -> Decision:
         """
         Return what a matrix decides.
 
         Raises:
-            ConfigurationError: the matrix has no such permission, or no such role.
+            ConfigurationError: the matrix does not know what it names.
         """
         self.check(matrix)
         scope = Scope(
@@ -192,9 +198,11 @@ def read_cases(path: str | Path) -> Cases:
         if key not in ("matrix", "case"):
             raise ConfigurationError(f"{path}: There is no {key!r}.{meant(key, {'matrix', 'case'})}")
     lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[case]]"]
-    written, matrix = content.get("case", []), content.get("matrix")
-    if len(lines) != len(written) or not written:
+    written, matrix = content.get("case"), content.get("matrix")
+    if not isinstance(written, list) or len(lines) != len(written):
         raise ConfigurationError(f"{path}: Cases are tables `[[case]]`, each on a line of its own.")
+    if not isinstance(matrix, str | None):
+        raise ConfigurationError(f"{path}: `matrix` is the path of a file, not {matrix!r}.")
     cases = [case for line, said in zip(lines, written, strict=True) for case in _cases_of(path, line, said)]
     return Cases(path, path.parent / matrix if matrix is not None else None, tuple(cases))
 
@@ -207,10 +215,16 @@ def _cases_of(path: Path, line: int, said: Mapping[str, Any]) -> list[Case]:
             raise ConfigurationError(f"{at}A case says {key!r}.")
     if said["expected"] not in ("allow", "deny"):
         raise ConfigurationError(f"{at}What is expected is 'allow' or 'deny', not {said['expected']!r}.")
+    on = said.get("on")
+    if "on" in said and not (isinstance(on, Mapping) or (isinstance(on, str) and ":" in on)):
+        raise ConfigurationError(
+            f"{at}`on` is a table of attributes, or a name such as 'documents:42', not {on!r}."
+        )
     who = said["who"] if isinstance(said["who"], Mapping) else {"roles": said["who"]}
     _check_keys(at, who, _WHO, "who asks")
+    _texts(at, [who[key] for key in ("user", "workspace") if key in who])
     about: dict[str, Any] = {
-        key: tuple(_texts(at, who.get(key, ()))) for key in ("roles", "permissions", "features")
+        key: tuple(_texts(at, who.get(key, []))) for key in ("roles", "permissions", "features")
     }
     about |= {key: who[key] for key in ("user", "workspace") if key in who}
     what = _texts(at, said["what"])
@@ -227,7 +241,7 @@ def _check_keys(at: str, table: Mapping[str, Any], known: set[str], whose: str) 
 
 
 def _texts(at: str, said: Any) -> list[str]:
-    found = [said] if isinstance(said, str) else list(said)
-    if not all(isinstance(one, str) for one in found):
+    found = [said] if isinstance(said, str) else said
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise ConfigurationError(f"{at}{said!r} is neither a text nor a list of texts.")
     return found
