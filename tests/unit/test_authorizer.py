@@ -329,6 +329,7 @@ def test_workspaces_that_python_thinks_are_equal():
         (lambda: Rule("a:b", resource="7"), "named <table>:<key>, as in 'documents:42', and not '7'"),
         (lambda: Role("x", ("a:b",)), "a tuple of"),
         (lambda: Role("x", includes="reader"), "a tuple of texts, not 'reader'"),
+        (lambda: Role("x", description=5), "of the role 'x' is a text, not 5"),
         (lambda: Role("x", side="hosts"), "'tenant' or 'host', not 'x' and 'hosts'"),
         (
             lambda: rule_from({"permission": "a:b", "efect": "deny"}),

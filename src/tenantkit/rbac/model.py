@@ -171,6 +171,10 @@ class Role:
             raise ConfigurationError(
                 f"A role has a text for a name, and a side: 'tenant' or 'host', not {self.name!r} and {self.side!r}."
             )
+        if not isinstance(self.description, str):
+            raise ConfigurationError(
+                f"The description of the role {self.name!r} is a text, not {self.description!r}."
+            )
         if not isinstance(self.rules, tuple) or not all(isinstance(one, Rule) for one in self.rules):
             raise ConfigurationError(
                 f"The rules of the role {self.name!r} are a tuple of Rule, not {self.rules!r}."
