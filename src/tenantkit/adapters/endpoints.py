@@ -53,7 +53,7 @@ class Endpoints:
 
     def __init__(self, *, context: str | None = None, authzen: AuthZen | None = None) -> None:
         self._authzen = authzen
-        self._known: dict[str, tuple[str, Callable[[TenantKit, Call], Answer]]] = {}
+        self._known: dict[str, tuple[tuple[str, ...], Callable[[TenantKit, Call], Answer]]] = {}
         if context is not None:
             if (
                 not context.startswith("/")
@@ -64,7 +64,7 @@ class Endpoints:
                 raise ConfigurationError(
                     f"{context!r} cannot be the path of a context: write it as '/user/context'."
                 )
-            self._known[context] = ("GET", _context)
+            self._known[context] = (("GET", "HEAD"), _context)  # of which servers send no body
         if authzen is not None:
             for path, decide in (
                 ("evaluation", authzen.evaluation),
@@ -73,7 +73,7 @@ class Endpoints:
                 ("search/resource", authzen.search_resource),
                 ("search/action", authzen.search_action),
             ):
-                self._known[f"/access/v1/{path}"] = ("POST", _deciding(decide))
+                self._known[f"/access/v1/{path}"] = (("POST",), _deciding(decide))
 
     def check(self, kit: TenantKit) -> None:
         """
@@ -102,9 +102,9 @@ class Endpoints:
         Raises:
             TenantKitError: what is asked is refused, or is no question.
         """
-        method, answer = self._known[call.path]
-        if call.method != method:
-            return _problem(405, f"This is asked by {method}", ("allow", method))
+        methods, answer = self._known[call.path]
+        if call.method not in methods:
+            return _problem(405, f"This is asked by {methods[0]}", ("allow", ", ".join(methods)))
         if call.body is None:
             return _problem(413, f"A body has up to {MAX_BODY} bytes, and says how many")
         return answer(kit, call)

@@ -56,10 +56,12 @@ class DecisionPromises:
         assert "Authorization" in (first.header("vary") or "")
 
     def test_a_context_needs_a_user(self, world: World) -> None:
-        """Without a token it is a 401, of another method a 405."""
+        """Without a token it is a 401, of another method a 405; HEAD asks for what stands before the body."""
         assert 401 == world.bare("GET", "/user/context", []).status
         answer = world.ask("POST", "/user/context")
-        assert (405, "GET") == (answer.status, answer.header("allow"))
+        assert (405, "GET, HEAD") == (answer.status, answer.header("allow"))
+        got, head = (world.ask(method, "/user/context") for method in ("GET", "HEAD"))
+        assert (200, b"", got.header("etag")) == (head.status, head.body, head.header("etag"))
 
     def test_a_decision(self, world: World) -> None:
         """By roles, and by the row itself: what the question says of the row is not believed."""
