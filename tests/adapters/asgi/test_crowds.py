@@ -12,7 +12,7 @@ from tenantkit.adapters.fastapi import Tenancy
 from tenantkit.adapters.seats import _limiter
 from tests.adapters.asgi.conftest import Desk
 from tests.adapters.asgi.service import call, make_app
-from tests.integration.office import central_events, counted, make_kit, sign_up
+from tests.integration.office import PATIENCE, central_events, counted, make_kit, sign_up
 
 CROWD = 50
 THREADS = 40  # what anyio gives a loop
@@ -46,7 +46,7 @@ def test_streams_at_once_never_mix(desk):
     assert 0 == desk.left_behind
 
 
-def test_a_waitingnever_passes_the_limit(desk):
+def test_a_crowd_never_passes_the_limit(desk):
     """Of twenty requests at once each tenant's plan lets five through, and the rest are 402."""
     answers = [(slug, answer.status) for slug, answer in crowd(desk, "POST", "/documents", 20)]
     assert {("acme", 200): 5, ("acme", 402): 5, ("bolt", 200): 5, ("bolt", 402): 5} == {
@@ -82,7 +82,7 @@ def test_two_applications_in_one_process(desk, database):
 @pytest.fixture
 def narrow(request, database):
     """Give a desk whose pools hold so few connections that a crowd must queue for them."""
-    kit = make_kit(database, engine_options={"pool_size": 2, "max_overflow": 0, "pool_timeout": 3})
+    kit = make_kit(database, engine_options={"pool_size": 2, "max_overflow": 0, "pool_timeout": PATIENCE})
     with start_blocking_portal("asyncio") as portal:
         tenants = {slug: sign_up(kit, slug, plan="default") for slug in ("acme", "bolt")}
         yield Desk(kit, make_app(kit, request.param), portal, tenants, request.param)
