@@ -1,5 +1,6 @@
 """Rows that a decision lets through, in the database and in Python."""
 
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import (
     CHAR,
     BigInteger,
+    DateTime,
     Float,
     ForeignKey,
     Numeric,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     create_engine,
+    delete,
     event,
     select,
 )
@@ -51,6 +54,7 @@ from tenantkit.rbac import (
     Rule,
     owner_of,
 )
+from tenantkit.sql.types import UtcDateTime
 from tests.unit import rules
 
 ACME = Tenant(1, "acme")
@@ -510,3 +514,94 @@ def test_whose_rows_has_to_be_clear(statement):
     asked = Authorizer(Matrix({"items:read": ""}, {}))
     with pytest.raises(ConfigurationError, match="say whose rows are meant"):
         asked.filter(Scope(ACME), statement, "items:read")
+
+
+class Moment(Base):
+    """Moments as columns hold them: with a zone, without one, and as the kit holds its own."""
+
+    __tablename__ = "moments"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    zoned: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    bare: Mapped[datetime | None]
+    kept: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    day: Mapped[date | None]
+
+
+NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
+EAST = timezone(timedelta(hours=11))
+
+
+@pytest.fixture(scope="module")
+def moments(rows):
+    """Give the session with rows from three hours before noon to three after it, and one of nothing."""
+    for hours in range(-3, 4):
+        moment = NOON + timedelta(hours=hours)
+        rows.add(Moment(zoned=moment, bare=moment.replace(tzinfo=None), kept=moment, day=moment.date()))
+    rows.add(Moment())
+    rows.commit()
+    yield rows
+    rows.execute(delete(Moment))
+    rows.commit()
+
+
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+@pytest.mark.parametrize("operator", ["is", "is_not", "less", "at_most", "more", "at_least"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("zoned", NOON),
+        ("zoned", NOON.astimezone(EAST)),
+        ("bare", NOON.replace(tzinfo=None)),
+        ("kept", NOON),
+        ("kept", NOON.astimezone(EAST)),
+        ("day", NOON.date()),
+    ],
+    ids=str,
+)
+def test_moments_compare_as_rows_do(moments, name, value, operator, effect):
+    """Moments are the same in Python and in the database, wherever they are written, also where it holds no zone."""
+    when = Attribute(name, operator, value)
+    own = [Rule("items:read"), Rule("items:read", effect, when=when)][effect == "allow" :]
+    asked = Authorizer(Matrix({"items:read": ""}, {"reader": own}))
+    who = Scope(ACME, Actor("ann"), roles=frozenset({"reader"}))
+    found = moments.scalars(select(Moment).order_by(Moment.id)).all()
+    allowed = {one.id for one in found if asked.check(who, "items:read", one)}
+    assert allowed == shown(moments, asked, who, "items:read", Moment)
+    if name != "day" and operator in ("less", "more"):
+        assert 3 == len(allowed) if effect == "allow" else 4 == len(allowed)
+
+
+class Oddity(Base):
+    """What databases compare, and Python does not do alike."""
+
+    __tablename__ = "oddities"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    raw: Mapped[bytes] = mapped_column(default=b"1")
+    hour: Mapped[time] = mapped_column(default=time(12))
+    span: Mapped[timedelta] = mapped_column(default=timedelta(1))
+    zoned: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=NOON)
+    bare: Mapped[datetime] = mapped_column(default=NOON.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("raw", b"1", "compare differently"),
+        ("hour", time(12), "compare differently"),
+        ("span", timedelta(1), "compare differently"),
+        ("zoned", NOON.replace(tzinfo=None), "which has none"),
+        ("bare", NOON, "which has a time zone"),
+    ],
+)
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+def test_what_does_not_compare_alike_is_an_error(name, value, why, effect):
+    """Neither a check nor a filter answers by a comparison that the other one would make otherwise."""
+    own = [Rule("items:read"), Rule("items:read", effect, when=Attribute(name, "is", value))][
+        effect == "allow" :
+    ]
+    asked = Authorizer(Matrix({"items:read": ""}, {"reader": own}))
+    who = Scope(ACME, Actor("ann"), roles=frozenset({"reader"}))
+    with pytest.raises(ConfigurationError, match=why):
+        asked.filter(who, select(Oddity), "items:read")
+    with pytest.raises(ConfigurationError, match=why):
+        asked.check(who, "items:read", Oddity(id=1, **{name: value}))

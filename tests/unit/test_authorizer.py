@@ -1,7 +1,8 @@
 """What an authorizer answers, and says: in single cases that are easily read."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,14 @@ def authorizer(*features, matrix=MATRIX, clock=None, **options):
     """Return one of tenants that have features."""
     known = SimpleNamespace(has_feature=lambda tenant, feature: tenant == ACME and feature in features)
     return Authorizer(matrix, clock, features=known, **options)
+
+
+def deep(word, depth):
+    """Return the data of a condition that is made of so many others, each within the next."""
+    data = {"owner": "author"}
+    for _ in range(depth):
+        data = {word: data}
+    return data
 
 
 def scope(*roles, **more):
@@ -330,6 +339,18 @@ def test_workspaces_that_python_thinks_are_equal():
         (lambda: Role("x", ("a:b",)), "a tuple of"),
         (lambda: Role("x", includes="reader"), "a tuple of texts, not 'reader'"),
         (lambda: Role("x", description=5), "of the role 'x' is a text, not 5"),
+        (lambda: Attribute("size", "less", 10**30), "numbers of up to 64 bits"),
+        (lambda: Attribute("size", "less", float("inf")), "numbers of up to 64 bits"),
+        (lambda: Attribute("size", "is", float("nan")), "numbers of up to 64 bits"),
+        (lambda: Attribute("size", "in", [1, Decimal("NaN")]), "numbers of up to 64 bits"),
+        (
+            lambda: Attribute("at", "less", datetime.max.replace(tzinfo=timezone(-timedelta(hours=12)))),
+            "in UTC",
+        ),
+        (lambda: Rule("a:b", until=datetime.max.replace(tzinfo=timezone(-timedelta(hours=12)))), "in UTC"),
+        (lambda: Rule("a:b", until="2030-01-01"), "is a moment, not '2030-01-01'"),
+        (lambda: condition_from(deep("not", 41)), "up to 40 deep"),
+        (lambda: condition_from(deep("not", 5000)), "up to 40 deep"),
         (lambda: Role("x", side="hosts"), "'tenant' or 'host', not 'x' and 'hosts'"),
         (
             lambda: rule_from({"permission": "a:b", "efect": "deny"}),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from tenantkit.core.tenant import TenantId
@@ -95,9 +95,7 @@ class Rule:
                 f"A resource is named <table>:<key>, as in 'documents:42', and not {self.resource!r}."
             )
         for name in ("since", "until"):
-            moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                raise ConfigurationError(f"`{name}` of a rule has a time zone; {moment} has none.")
+            object.__setattr__(self, name, _in_utc(name, getattr(self, name)))
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ConfigurationError(
                 f"A rule ends after it begins, and not at {self.until}, if it begins at {self.since}."
@@ -137,6 +135,22 @@ class Rule:
     def __str__(self) -> str:
         verb = "allows" if self.effect == "allow" else "denies"
         return f"{verb} {self.permission!r} {self.bounds}".rstrip()
+
+
+def _in_utc(name: str, moment: datetime | None) -> datetime | None:
+    """Return a moment of a rule in UTC, as it is kept and compared."""
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(f"`{name}` of a rule is a moment, not {moment!r}.")
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"`{name}` of a rule has a time zone; {moment} has none.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(
+            f"`{name}` of a rule is a moment that there is in UTC, not {moment}."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

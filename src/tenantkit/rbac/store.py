@@ -26,7 +26,6 @@ __all__ = ["RuleStore"]
 _MAX_NAME: Final = 100
 _MAX_USER_ID: Final = 200
 _MAX_LENGTH: Final = 100_000
-_MAX_DEPTH: Final = 40
 
 
 class RuleStore:
@@ -334,28 +333,17 @@ class RuleStore:
 
 def _checked(data: dict[str, Any]) -> dict[str, Any]:
     """
-    Return data that a database can hold and that is read back without going too deep.
+    Return data that a database can hold.
 
     Raises:
         ConfigurationError: it is none.
     """
     text = json.dumps(data, ensure_ascii=False)
-    if (
-        len(text) > _MAX_LENGTH
-        or not is_storable(text)
-        or "\\u0000" in json.dumps(data)
-        or _depth(data) > _MAX_DEPTH
-    ):
+    if len(text) > _MAX_LENGTH or not is_storable(text) or "\\u0000" in json.dumps(data):
         raise ConfigurationError(
-            f"A role or rule is kept in up to {_MAX_LENGTH} characters that a database can hold, with conditions in "
-            f"up to {_MAX_DEPTH} others."
+            f"A role or rule is kept in up to {_MAX_LENGTH} characters that a database can hold."
         )
     return data
-
-
-def _depth(data: Any) -> int:
-    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
-    return 1 + max(map(_depth, inner), default=0)
 
 
 @contextmanager

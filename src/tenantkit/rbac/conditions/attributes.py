@@ -1,14 +1,15 @@
 """Conditions on one attribute of a resource, in Python and in SQL."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import CHAR, Boolean, ColumnElement, Uuid, null, type_coerce
+from sqlalchemy import CHAR, Boolean, ColumnElement, TypeDecorator, Uuid, null, type_coerce
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import inspect as look_at
 from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty
@@ -54,6 +55,8 @@ _PLAIN: Final = (str, int, float, bool)
 _UNREAD: Final = ("noload", "write_only", "dynamic")
 _NUMBER: Final = (int, float, Decimal)
 _KINDS: Final[tuple[Any, ...]] = (bool, _NUMBER, str, datetime, date, UUID)
+_COMPARABLE: Final = (bool, int, Decimal, str, date, UUID, Enum)
+_LARGEST: Final = 2**63  # what databases take for a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,15 @@ class Attribute(Condition):
     name: str
     operator: Operator = "is"
     value: Any = None
+    # 1, 1.0 and True are equal in Python, and compare with different resources
+    _kinds: tuple[type, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_value(self)
         if self.operator in _LISTS:
             object.__setattr__(self, "value", tuple(self.value))
+        values = self.value if self.operator in _LISTS else (self.value,)
+        object.__setattr__(self, "_kinds", tuple(map(type, values)))
 
     def holds(self, asker: Asker, resource: Any) -> bool | None:
         """Whether it compares so; None where the attribute or the value is missing, or of another kind."""
@@ -113,6 +120,8 @@ class Attribute(Condition):
         mapper = mapper_of_object(resource)
         column = None if mapper is None else mapper.column_attrs[self.name].columns[0]
         values = [one if column is None else self._bound(column, one) for one in self._values(asker)]
+        if column is not None and isinstance(found, datetime) and _has_zone(column.type):
+            found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         if found is None or not values or None in values:
             return None
         if not all(_is_alike(found, one) for one in values):
@@ -153,13 +162,14 @@ class Attribute(Condition):
         if isinstance(value, Enum) and not issubclass(kind, Enum):
             value = value.value
         if isinstance(self.value, FromScope) and not isinstance(value, kind):
-            return read_key(column.type, str(value))
+            read = read_key(column.type, str(value))
+            return None if isinstance(read, datetime) else read  # whose zone nobody says
         made = _made(kind, value)
         if made is None or (
             isinstance(column.type, SqlEnum) and kind is str and made not in column.type.enums
         ):
             raise ConfigurationError(f"{self.name!r} holds {kind.__name__}, and is compared with {value!r}.")
-        return made
+        return _in_zone(self.name, column.type, made) if isinstance(made, datetime) else made
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -196,18 +206,15 @@ def check_comparable(name: str, column: TypeEngine[Any]) -> None:
     Refuse a column whose values databases compare otherwise than Python does.
 
     Raises:
-        ConfigurationError: it holds padded texts, texts with a collation of their own, floating point numbers, or
-            values of which SQLAlchemy does not say what they are in Python.
+        ConfigurationError: it holds padded texts, texts with a collation of their own, floating point numbers, values
+            that are no numbers, texts, moments, dates, UUIDs or enums, or of which SQLAlchemy does not say what they
+            are in Python.
     """
     inner, kind = inner_type(column), python_kind(column)
-    is_text = kind is str
-    if (
-        kind is object
-        or issubclass(kind, float)
-        or (is_text and (isinstance(inner, CHAR) or getattr(inner, "collation", None) is not None))
-    ):
+    is_own_text = kind is str and (isinstance(inner, CHAR) or getattr(inner, "collation", None) is not None)
+    if is_own_text or not issubclass(kind, _COMPARABLE):
         raise ConfigurationError(
-            f"{name!r} holds {column}, which databases and Python compare differently. Use String, or Numeric."
+            f"{name!r} holds {column}, which databases and Python compare differently. Use String, Numeric or DateTime."
         )
 
 
@@ -296,7 +303,9 @@ def _check_value(condition: Attribute) -> None:
         raise ConfigurationError(
             f"Attributes are not compared by {operator!r}, but by {', '.join(get_args(Operator))}."
         )
-    if operator in _EXISTENCE:
+    if not all(map(_is_in_range, value if isinstance(value, list | tuple | set | frozenset) else [value])):
+        problem = "needs numbers of up to 64 bits, and moments that there are in UTC"
+    elif operator in _EXISTENCE:
         problem = None if value is None else "takes no value"
     elif operator in _LISTS:
         several = value if isinstance(value, list | tuple | set | frozenset) else ()
@@ -350,6 +359,41 @@ def _made(kind: type, value: Any) -> Any:
         isinstance(value, datetime) is not (kind is datetime)
     )
     return value if isinstance(value, kind) and not is_other else None
+
+
+def _is_in_range(value: Any) -> bool:
+    """Whether a database takes a value, if it is a number or a moment."""
+    if isinstance(value, float | Decimal) and not isfinite(value):
+        return False
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        try:
+            value.astimezone(UTC)
+        except OverflowError:
+            return False
+    return not isinstance(value, int | float | Decimal) or -_LARGEST <= value < _LARGEST
+
+
+def _has_zone(column: TypeEngine[Any]) -> bool:
+    """Whether moments of a column are the same everywhere; some databases hold them without the zone, in UTC."""
+    return bool(getattr(inner_type(column), "timezone", False))
+
+
+def _in_zone(name: str, column: TypeEngine[Any], moment: datetime) -> datetime:
+    """
+    Return a moment as a column holds it.
+
+    Raises:
+        ConfigurationError: the column's moments have a zone and this one has none, or the other way round.
+    """
+    if _has_zone(column) == (moment.tzinfo is not None):
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+    if isinstance(column, TypeDecorator) and moment.tzinfo is not None:
+        return moment  # which it may well take off itself
+    told = "has a time zone" if moment.tzinfo else "has none"
+    raise ConfigurationError(
+        f"{name!r} holds {column}, and is compared with {moment}, which {told}. A column of DateTime(timezone=True) is "
+        "compared with what has one, and any other with what has none."
+    )
 
 
 def _comparable(value: Any) -> Any:

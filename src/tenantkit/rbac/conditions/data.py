@@ -1,6 +1,6 @@
 """Conditions as data: read back from what :attr:`Condition.data` gives."""
 
-from typing import Any
+from typing import Any, Final
 
 from tenantkit.exceptions import ConfigurationError
 from tenantkit.rbac.conditions.attributes import Attribute, FromScope
@@ -9,6 +9,8 @@ from tenantkit.rbac.conditions.promise import Condition
 from tenantkit.rbac.conditions.relations import Owner, Related
 
 __all__ = ["condition_from"]
+
+_MAX_DEPTH: Final = 40
 
 
 def condition_from(data: Any) -> Condition:
@@ -19,10 +21,18 @@ def condition_from(data: Any) -> Condition:
     ``{"all": [...]}``, ``{"any": [...]}``, ``{"not": {...}}``.
 
     Raises:
-        ConfigurationError: it describes none.
+        ConfigurationError: it describes none, or one that is made of others more than 40 deep.
 
     .. versionadded:: 0.1
     """
+    return _read(data, _MAX_DEPTH)
+
+
+def _read(data: Any, depth: int) -> Condition:
+    if depth == 0:
+        raise ConfigurationError(
+            f"Conditions are made of others up to {_MAX_DEPTH} deep, and this one is deeper."
+        )
     match data:
         case {"owner": str(by), **rest} if not rest:
             return Owner(by)
@@ -31,12 +41,12 @@ def condition_from(data: Any) -> Condition:
         case {"attribute": str(name), **rest} if len(rest) == 1:
             return Attribute(name, *_comparison(name, *rest.popitem()))
         case {"related": str(name), "where": where, **rest} if not rest:
-            return Related(name, condition_from(where))
+            return Related(name, _read(where, depth - 1))
         case {"all": list(several)} | {"any": list(several)} if several and len(data) == 1:
-            made = map(condition_from, several)
+            made = [_read(one, depth - 1) for one in several]
             return AllOf(*made) if "all" in data else AnyOf(*made)
         case {"not": one, **rest} if not rest:
-            return Not(condition_from(one))
+            return Not(_read(one, depth - 1))
     raise ConfigurationError(
         f"{data!r} is no condition. One is written as {{owner = ...}}, {{attribute = ..., is = ...}}, "
         "{related = ..., where = ...}, {all = [...]}, {any = [...]} or {not = ...}."
