@@ -55,6 +55,37 @@ def authorizer(*features, matrix=MATRIX, clock=None, **options):
     return Authorizer(matrix, clock, features=known, **options)
 
 
+def test_a_dropped_permission_stands_in_for_nothing():
+    """A rule whose condition asks for a permission that is not declared any more counts as if nobody had it."""
+    when = owner_of("author", unless="system:admin")
+    before = MemberRules({"editor": Role("editor", (Rule("documents:update", when=when),))})
+    asked, who = authorizer(), scope("editor", "owner", rules=before)
+    denied = scope(
+        "owner", rules=MemberRules({}, (Grant("1", "ann", Rule("documents:update", "deny", when=when)),))
+    )
+    for author, answers in (("ann", [True, False]), ("bob", [True, True])):
+        resource = {"author": author}
+        assert answers == [asked.check(one, "documents:update", resource) for one in (who, denied)]
+    assert not asked.check(scope("editor", rules=before), "documents:update", {"author": "bob"})
+
+
+def test_credentials_for_some_permissions_stand_for_no_role():
+    """Who asks for a role is not satisfied by a key that is good for a permission alone, whatever roles it has."""
+    asked = authorizer()
+    asked.require_role(scope("owner"), "owner")
+    for limits in ([], ["documents:read"], list(MATRIX.permissions)):
+        with pytest.raises(RoleRequired, match="good for some permissions alone"):
+            asked.require_role(scope("owner", limits=frozenset(limits)), "owner")
+
+
+def test_values_of_another_kind_are_another_condition():
+    """Python takes 1 for True; who may give the one cannot give the other."""
+    values = (1, True, 1.0, Decimal(1))
+    assert 4 == len({Attribute("size", "is", one) for one in values})
+    assert Attribute("size", "in", [1]) != Attribute("size", "in", [True])
+    assert Attribute("size", "in", [1]) == Attribute("size", "in", (1,))
+
+
 def deep(word, depth):
     """Return the data of a condition that is made of so many others, each within the next."""
     data = {"owner": "author"}

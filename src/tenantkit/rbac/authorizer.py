@@ -90,7 +90,8 @@ class Authorizer:
             resource: a mapped object, a mapping, a :class:`Resource`, or ``<table>:<key>``.
 
         Raises:
-            ConfigurationError: the permission is not declared; a misspelt check must not pass for a refusal.
+            ConfigurationError: the permission is not declared, or what is asked about no resource; a misspelt check
+                must not pass for a refusal.
         """
         access = self._compiled_for(scope)
         answer = access.answers.get(permission)
@@ -99,6 +100,7 @@ class Authorizer:
         if answer is not None:
             return self._decide(scope, access, permission, resource)[0] == "allowed"
         self.matrix.check_declared(permission)
+        check_resource(resource)
         return False
 
     def check_some(self, scope: Scope, permission: str) -> bool:
@@ -158,20 +160,26 @@ class Authorizer:
         """
         Refuse unless the actor holds one of several roles, or a role that includes one.
 
-        A permission says more: ask for a role only where it is the role that is meant.
+        A permission says more: ask for a role only where it is the role that is meant. Credentials that are good for
+        some permissions alone stand for no role.
 
         Raises:
             RoleRequired: they hold none of them; the error names these and those that they hold.
             ConfigurationError: the matrix has no such role.
         """
         self.matrix.check_roles(*roles)
-        if not included_roles(self.matrix, scope) & set(roles):
-            raise RoleRequired(
-                f"This is for {' or '.join(roles)}, and you are {', '.join(sorted(scope.roles)) or 'without a role'} "
-                "here. Ask an owner of the tenant.",
-                required=sorted(roles),
-                roles=sorted(scope.roles),
-            )
+        is_held = bool(included_roles(self.matrix, scope) & set(roles))
+        if is_held and scope.limits is None:
+            return
+        held = ", ".join(sorted(scope.roles)) or "without a role"
+        why = (
+            "your credentials are good for some permissions alone. Use others."
+            if is_held
+            else f"you are {held} here. Ask an owner of the tenant."
+        )
+        raise RoleRequired(
+            f"This is for {' or '.join(roles)}, and {why}", required=sorted(roles), roles=sorted(scope.roles)
+        )
 
     def explain(self, scope: Scope, permission: str, resource: object = None) -> Decision:
         """
@@ -348,7 +356,11 @@ class Authorizer:
         return None
 
     def _asker(self, scope: Scope) -> Asker:
-        return Asker(scope, partial(self.check, scope))
+        return Asker(scope, partial(self._may, scope))
+
+    def _may(self, scope: Scope, permission: str) -> bool:
+        """Whether a permission is allowed everywhere that a rule asks for; one that was dropped meanwhile is not."""
+        return permission in self.matrix.permissions and self.check(scope, permission)
 
     def _words(
         self, scope: Scope, permission: str, resource: object, *, reason: Reason, bases: tuple[Basis, ...]
