@@ -139,7 +139,7 @@ async def test_an_error_rolls_back(hands, acme, kit):
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_error_with_an_async_session_is_not_hidden(kit, acme):
     """Leaving with an async session that nobody released keeps the error that led there, and closes the session."""
-    opened = []
+    opened, others = [], set(threading.enumerate())
 
     async def work():
         with kit.scope(acme):
@@ -156,12 +156,12 @@ async def test_an_error_with_an_async_session_is_not_hidden(kit, acme):
         await kit.adispose()
         opened.clear()
         gc.collect()
-        await _threads_of_aiosqlite_end()
+        await _threads_of_aiosqlite_end(others)
 
 
-async def _threads_of_aiosqlite_end():
+async def _threads_of_aiosqlite_end(others):
     """Wait for threads whose connection was thrown away; their last word is for the loop, which must still be there."""
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - others:
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join, 20)
 
