@@ -14,6 +14,7 @@ from tenantkit.exceptions import (
     LastOwner,
     NotAMember,
 )
+from tenantkit.rbac import Role, Rule
 from tests.integration.office import make_kit, sign_up
 from tests.unit.clocks import FixedClock
 
@@ -303,6 +304,29 @@ def test_an_invitation_makes_a_member(kit, acme, anywhere):
     )
     assert member == kit.directory.membership(anywhere, acme, "bob")
     assert [("member.invited", None), ("member.added", "bob")] == actions(kit, anywhere)
+
+
+def test_an_invitation_to_a_role_that_is_gone(kit, acme, anywhere):
+    """Whoever accepts it is told so, is no member, and has used nothing up: the role may come back."""
+    with kit.scope(acme, actor=Actor("ann")):
+        kit.access.define_role(Role("planner", (Rule("documents:read"),)))
+        kit.session().commit()
+    made = kit.invitations.invite(anywhere, acme, "bob@example.com", ["planner"])
+    anywhere.commit()
+    for change in (
+        lambda: kit.access.remove_role("planner"),
+        lambda: kit.access.define_role(Role("planner")),
+    ):
+        with kit.scope(acme, actor=Actor("ann")):
+            change()
+            kit.session().commit()
+        if kit.access.store.rulebook(anywhere, acme.id).rules.roles:
+            assert {"planner"} == kit.invitations.accept(anywhere, made.text, "bob").roles
+        else:
+            with pytest.raises(InvitationInvalid, match="a role that there is no more"):
+                kit.invitations.accept(anywhere, made.text, "bob")
+            assert kit.directory.membership(anywhere, acme, "bob") is None
+        anywhere.commit()
 
 
 def test_an_invitation_is_good_once(kit, acme, anywhere):

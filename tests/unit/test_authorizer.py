@@ -55,6 +55,18 @@ def authorizer(*features, matrix=MATRIX, clock=None, **options):
     return Authorizer(matrix, clock, features=known, **options)
 
 
+def test_roles_in_a_long_row():
+    """However many roles include each other in a row, the first one grants what the last one does; circles end."""
+    row = {f"r{n}": Role(f"r{n}", includes=(f"r{n + 1}",)) for n in range(2000)}
+    row["r2000"] = Role("r2000", (Rule("documents:read"),))
+    assert authorizer().check(scope("r0", rules=MemberRules(row)), "documents:read")
+    row["r2000"] = Role("r2000", (Rule("documents:read"),), includes=("r0",))
+    assert authorizer().check(scope("r1000", rules=MemberRules(row)), "documents:read")
+    assert Matrix(MATRIX.permissions, row | {"r2000": Role("r2000", (Rule("documents:read"),))}).granted(
+        ["r0"]
+    )
+
+
 def test_a_dropped_permission_stands_in_for_nothing():
     """A rule whose condition asks for a permission that is not declared any more counts as if nobody had it."""
     when = owner_of("author", unless="system:admin")

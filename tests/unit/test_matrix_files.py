@@ -247,6 +247,7 @@ WRONG = [
     ("a.csv", "a:read,Read", 'a:read,"Read', None, "is not CSV|cannot be read|unexpected end"),
     ("a.md", "| `a:read`", "`a:read`", 9, "A row of a table begins with '|'"),
     ("a.md", "| Read        |", "|", 9, "has 4 cells, and the head 5"),
+    ("a.md", "| `a:read`", "    | `a:read`", 9, "A row of a table begins with '|'"),
 ]  # fmt: skip
 TEXTS = {"a.toml": TOML, "a.yaml": YAML, "a.csv": CSV, "a.md": MARKDOWN}
 
@@ -272,11 +273,23 @@ def test_what_nobody_sees_is_an_error(tmp_path, name, hidden):
 
 
 @pytest.mark.parametrize(
-    "before", ["<!--\n{}\n-->\n", "```\n{}\n```\n", "~~~ text\n{}\n~~~\n"], ids=["comment", "fence", "tildes"]
+    "before",
+    [
+        "<!--\n{}\n-->\n",
+        "```\n{}\n```\n",
+        "~~~ text\n{}\n~~~\n",
+        "````\n```\n{}\n````\n",
+        "```\n~~~\n{}\n```\n",
+        "```\n``` text\n{}\n```\n",
+        "\n    {}\n\n",
+        "\n\t{}\n\n",
+    ],
+    ids=["comment", "fence", "tildes", "longer", "other", "text", "indented", "tab"],
 )
 def test_a_table_that_is_not_shown_is_none(tmp_path, before):
     """A table in a comment or in a block of code, which a reader takes for none, grants nothing."""
     old = "| permission | thief |\n|---|---|\n| a:read | yes |"
+    old = old.replace("\n", "\n    ") if before.startswith("\n") else old
     found = read(tmp_path, "a.md", before.format(old) + MARKDOWN, conditions={"own": owner_of("author")})
     assert {"reader", "writer"} == set(found.roles)
 
@@ -300,3 +313,42 @@ def test_empty_files_are_errors(tmp_path, name):
     """A file that holds nothing is no matrix without rights."""
     with pytest.raises(ConfigurationError, match=r"no table|\[permissions\] is missing"):
         read(tmp_path, name, "")
+
+
+@pytest.mark.parametrize("row", ["| tenants:kill | yes | host", "| tenants:kill | yes | host \\|"])
+def test_a_row_without_its_last_pipe_is_an_error(tmp_path, row):
+    """Nothing of a row is overlooked: the last column can be the side that a permission is of."""
+    text = f"| permission | viewer | side |\n|---|---|---|\n{row}\n"
+    with pytest.raises(ConfigurationError, match=r"line 3: A row of a table ends with"):
+        read(tmp_path, "a.md", text)
+    head = "| permission | viewer | side\n|---|---|---|\n| tenants:kill | yes | host |\n"
+    with pytest.raises(ConfigurationError, match=r"line 1: A row of a table ends with"):
+        read(tmp_path, "a.md", head)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2001-99-99",
+        "0b_",
+        "0x_",
+        "!!int abc",
+        "!!float abc",
+        "9" * 5000,
+        "!!bool x",
+        "!!timestamp x",
+        "[" * 3000,
+    ],
+    ids=lambda one: one[:12],
+)
+def test_values_that_are_none_in_yaml(tmp_path, value):
+    """What PyYAML's own readers stumble over is an error with the file, and none of theirs."""
+    with pytest.raises(ConfigurationError, match="This is not YAML"):
+        read(tmp_path, "a.yaml", f"permissions: {value}\nroles: {{}}\n")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000], ids=["digits", "deep"])
+def test_values_that_are_none_in_toml(tmp_path, value):
+    """So is what tomllib does."""
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        read(tmp_path, "a.toml", f"permissions = {value}\n")

@@ -50,6 +50,10 @@ def decided(tmp_path, text):
         (case(who='{ permissions = ["documents:raed"] }'), 1, "Did you mean 'documents:read'"),
         (case(on="5"), 1, "`on` is a table of attributes, or a name such as 'documents:42', not 5"),
         (case(on='"documents"'), 1, "`on` is a table of attributes"),
+        (case(because="5"), 1, "[5] is neither a text nor a list of texts"),
+        ('matrix = """\n[[case]]\n"""\ncase = [1]\n', None, "Cases are tables `[[case]]`"),
+        ("a = " + "9" * 5000, None, "is not TOML"),
+        ("a = " + "[" * 5000, None, "is not TOML"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, text, line, why):

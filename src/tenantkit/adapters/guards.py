@@ -56,6 +56,8 @@ class Guards(ABC, Generic[Spelled]):
         """
         Return a guard that refuses with 403 unless the actor holds one of several roles, or one that includes one.
 
+        Credentials that are good for some permissions alone stand for no role.
+
         Raises:
             ConfigurationError: the matrix has no such role, or none is given.
         """

@@ -14,7 +14,7 @@ from tenantkit.core.opaque import digest_opaque, make_opaque
 from tenantkit.core.tenant import Tenant
 from tenantkit.directory.model import Invitation, Membership, NewInvitation
 from tenantkit.directory.store import Directory
-from tenantkit.exceptions import InvalidValue, InvitationInvalid, UnknownTenant
+from tenantkit.exceptions import ConfigurationError, InvalidValue, InvitationInvalid, UnknownTenant
 from tenantkit.protocols import Clock
 
 __all__ = ["Invitations"]
@@ -141,7 +141,8 @@ class Invitations:
                 invited. Without it, whoever has the text may accept.
 
         Raises:
-            InvitationInvalid: it does not exist, has expired, was accepted or revoked, or is to somebody else.
+            InvitationInvalid: it does not exist, has expired, was accepted or revoked, is to somebody else, or is to a
+                role that there is no more.
             UnknownTenant: the tenant is gone.
         """
         table, digest, now = self._table, digest_opaque(_PREFIX, text), self._clock.now()
@@ -161,15 +162,24 @@ class Invitations:
             if tenant is None:
                 raise UnknownTenant("The tenant of this invitation does not exist any more.")
             member = self._directory.membership(session, tenant, user_id)
-            return member or self._directory.add_member(
+            return member or self._add(session, tenant, user_id, found)
+
+    def _add(self, session: Session, tenant: Tenant, user_id: str, found: Invitation) -> Membership:
+        guest, invited_by = found.guest, found.invited_by
+        try:
+            return self._directory.add_member(
                 session,
                 tenant,
                 user_id,
                 found.roles,
-                guest=found.guest,
-                invited_by=found.invited_by,
+                guest=guest,
+                invited_by=invited_by,
                 actor=Actor(user_id),
             )
+        except ConfigurationError as error:
+            raise InvitationInvalid(
+                "This invitation is to a role that there is no more. Ask for another one."
+            ) from error
 
     def look(self, session: Session, text: str) -> Invitation:
         """

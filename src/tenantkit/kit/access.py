@@ -26,6 +26,7 @@ from tenantkit.rbac import (
     role_data,
     rule_data,
 )
+from tenantkit.rbac.store import as_value
 
 if TYPE_CHECKING:
     from tenantkit.kit.requests import Requests
@@ -60,10 +61,13 @@ class KitAccess(KitQuestions):
         """
         Define a role of the current tenant, or define it anew. Recorded as ``role.defined``.
 
-        Costs six statements, in a request nine.
+        In a request the role is judged without what it excludes and denies: what it includes, or a wildcard stands for,
+        may be more tomorrow. Costs six statements, in a request nine, and one more where the tenant ever granted
+        anything.
 
         Raises:
-            PermissionDenied: in a request, the actor has not what the role would allow, or not what it denied before.
+            PermissionDenied: in a request, the actor has not what the role would allow, or not what it would deny or
+                denied before.
             InvalidValue: it names what there is not, includes itself, is of the host's side, or cannot be kept.
             AlreadyTaken: the application has a role of this name.
         """
@@ -77,7 +81,7 @@ class KitAccess(KitQuestions):
         """
         End a role of the current tenant; return whether there was one. Recorded as ``role.removed``.
 
-        Who holds it keeps its name, which grants nothing any more. Costs five statements, in a request eight.
+        Who holds it keeps its name, which grants nothing any more. Costs five statements, in a request eight or nine.
 
         Raises:
             PermissionDenied: in a request, it denies something that the actor does not have.
@@ -93,14 +97,14 @@ class KitAccess(KitQuestions):
         """
         Allow something to one member, or deny it. Recorded as ``permission.granted`` or ``permission.denied``.
 
-        Costs four statements.
+        Costs four statements, in a request seven or eight.
 
         Args:
             user_id: to whom.
             rule: what; a text allows the permission that it names.
 
         Raises:
-            PermissionDenied: in a request, the actor has not what they allow.
+            PermissionDenied: in a request, the actor has not what they allow or deny.
             InvalidValue: the rule names what there is not, or is over; or the user id is none that can be kept.
         """
         return self._grant(self._kit.session(), current(), user_id, rule)
@@ -111,7 +115,9 @@ class KitAccess(KitQuestions):
 
     def delegate(self, user_id: str, rule: Rule | str, *, until: datetime) -> Grant:
         """
-        Lend another member what the actor may do. Recorded as ``permission.delegated``. Costs four statements.
+        Lend another member what the actor may do. Recorded as ``permission.delegated``.
+
+        Costs seven statements, and one more where the tenant ever granted anything.
 
         It counts until the moment, and only while the actor has it, too; what was lent cannot be lent on.
 
@@ -122,7 +128,7 @@ class KitAccess(KitQuestions):
 
         Raises:
             PermissionDenied: the actor has it not, or it was lent to them.
-            InvalidValue: nobody acts, the rule denies, names what there is not, or is over.
+            InvalidValue: no member acts, the rule denies, names what there is not, or is over.
         """
         return self._delegate(self._kit.session(), current(), user_id, _ending(rule, until))
 
@@ -134,7 +140,9 @@ class KitAccess(KitQuestions):
 
     def revoke(self, grant_id: str) -> bool:
         """
-        End a grant; return whether there was one. Recorded as ``permission.revoked``. Costs six statements.
+        End a grant; return whether there was one. Recorded as ``permission.revoked``.
+
+        Costs six statements; in a request, where it denies something, nine or ten.
 
         Raises:
             PermissionDenied: in a request, it denies something that the actor does not have.
@@ -213,7 +221,8 @@ class KitAccess(KitQuestions):
         Recorded as each definition and grant is. A script's work: in a request, define and grant one by one.
 
         Raises:
-            ConfigurationError: it is no such export, names what there is not, or the scope is a request's.
+            ConfigurationError: it is no such export, or the scope is a request's.
+            InvalidValue: it names what there is not.
             AlreadyTaken: the application has a role of such a name.
         """
         return self._load(self._kit.session(), current(), content)
@@ -224,10 +233,10 @@ class KitAccess(KitQuestions):
 
     def require_giving(self, *roles: str) -> None:
         """
-        Refuse unless the actor has all that roles allow: before an endpoint makes somebody hold them.
+        Refuse unless the actor has all that roles allow: before an endpoint makes somebody a member who holds them.
 
-        The directory itself is not bounded: scripts and sign-ups use it. Costs three statements in a request, after
-        which nobody else changes the tenant's rules until the transaction ends; none in a script.
+        The directory itself is not bounded: scripts and sign-ups use it. Costs three statements in a request, or four,
+        after which nobody else changes the tenant's rules until the transaction ends; none in a script.
 
         Raises:
             PermissionDenied: in a request, the actor lacks something; the error names it.
@@ -237,6 +246,33 @@ class KitAccess(KitQuestions):
     async def arequire_giving(self, *roles: str) -> None:
         """Refuse on the async session; see :meth:`require_giving`."""
         await self._kit.async_session().run_sync(self._require_giving, current(), *roles)
+
+    def require_changing(
+        self, user_id: str, *, roles: Iterable[str] | None = None, permissions: Iterable[str] | None = None
+    ) -> None:
+        """
+        Refuse unless the actor has what a member would be given, and what would be denied to them no longer.
+
+        Before an endpoint changes what a member holds. Costs one statement more than :meth:`require_giving`.
+
+        Args:
+            user_id: the member.
+            roles: all roles that they would hold; those that they have by default.
+            permissions: all permissions that they would have beside them; those that they have by default.
+
+        Raises:
+            PermissionDenied: in a request, the actor lacks something; the error names it.
+            NotAMember: in a request, they are no active member.
+        """
+        self._require_changing(self._kit.session(), current(), user_id, roles=roles, permissions=permissions)
+
+    async def arequire_changing(
+        self, user_id: str, *, roles: Iterable[str] | None = None, permissions: Iterable[str] | None = None
+    ) -> None:
+        """Refuse on the async session; see :meth:`require_changing`."""
+        await self._kit.async_session().run_sync(
+            self._require_changing, current(), user_id, roles=roles, permissions=permissions
+        )
 
     def _may(
         self, user_id: str, permission: str, resource: object, dimensions: Mapping[str, Any] | None
@@ -265,6 +301,25 @@ class KitAccess(KitQuestions):
         )
         counting = tuple(one for one in looked if one is not None)
         return replace(book.rules, grants=counting) if counting else book.rules
+
+    def locked(self, session: Session, scope: Scope) -> tuple[Scope, MemberRules]:
+        """
+        Return the scope by the rules that count now, and the tenant's roles, which nobody else can change from now on.
+
+        What was lent counts as long as it did when the request began, if it was not ended since.
+        """
+        tenant, actor = scope.tenant, scope.actor
+        self.store.lock(session, tenant.id)
+        book = self.store.rulebook(session, tenant.id)
+        grants: tuple[Grant, ...] = ()
+        if book.has_grants and actor is not None and actor.kind == "user":
+            there = {one.id: one for one in self.store.grants(session, tenant.id, actor.id)}
+            lent = [one for one in (scope.rules.grants if scope.rules else ()) if one.delegated]
+            grants = (
+                *(one for one in there.values() if not one.delegated),
+                *(one for one in lent if one.id in there),
+            )
+        return replace(scope, rules=replace(book.rules, grants=grants)), book.rules
 
     def _counting(
         self, session: Session, tenant: Tenant, lent: Grant, *, members: MembershipLookup, book: Rulebook
@@ -300,53 +355,78 @@ class KitAccess(KitQuestions):
 
     def _require_giving(self, session: Session, scope: Scope, *roles: str) -> None:
         if scope.is_bounded:
-            known = self._locked(session, scope)
-            would = replace(scope, roles=frozenset(roles), permissions=frozenset(), limits=None, rules=known)
-            self._check_lacking(self.authorizer.lacked(scope, would), f"{', '.join(roles)} would allow")
+            giver, known = self.locked(session, scope)
+            lacked = self.authorizer.lacked(giver, _holding(scope, roles, known))
+            self._check_lacking(lacked, f"{', '.join(roles)} would allow")
+
+    def _require_changing(
+        self,
+        session: Session,
+        scope: Scope,
+        user_id: str,
+        *,
+        roles: Iterable[str] | None,
+        permissions: Iterable[str] | None,
+    ) -> None:
+        if not scope.is_bounded:
+            return
+        giver, known = self.locked(session, scope)
+        member = self._kit.organizations(session).membership(scope.tenant, user_id)
+        if member is None:
+            raise NotAMember(f"{user_id[:80]!r} is no active member of {scope.tenant.slug!r}.")
+        held = member.roles if roles is None else frozenset(roles)
+        beside = member.permissions if permissions is None else frozenset(permissions)
+        would = _holding(scope, held - member.roles, known, permissions=beside - member.permissions)
+        self._check_lacking(self.authorizer.lacked(giver, would), "They would be allowed")
+        before, after = (self._denied_by(several, known) for several in (member.roles, held))
+        self._check_denials(giver, before - after, "This would end a denial of")
 
     def _define(self, session: Session, scope: Scope, role: Role) -> None:
         if scope.is_bounded:
-            known = self._locked(session, scope)
-            made = replace(known, roles={**known.roles, role.name: role})
-            would = replace(
-                scope, roles=frozenset({role.name}), permissions=frozenset(), limits=None, rules=made
+            giver, known = self.locked(session, scope)
+            bare = replace(
+                role, rules=tuple(one for one in role.rules if one.effect == "allow"), excluding=()
             )
-            self._check_lacking(self.authorizer.lacked(scope, would), f"The role {role.name!r} would allow")
-            self._check_lifted(scope, self._denied(role.name, known) - self._denied(role.name, made))
+            would = _holding(scope, [role.name], _with_role(known, bare))
+            self._check_lacking(self.authorizer.lacked(giver, would), f"The role {role.name!r} would allow")
+            was, is_now = (self._denied_by([role.name], one) for one in (known, _with_role(known, role)))
+            self._check_denials(giver, was - is_now, "This would end a denial of")
+            self._check_denials(giver, is_now - was, "This would deny")
         before = self.store.define_role(session, scope.tenant.id, role, actor=scope.actor)
         details = {"role": role_data(role), "before": None if before is None else role_data(before)}
         self._kit.audit.trail.record(session, scope, "role.defined", f"role:{role.name}", details=details)
 
     def _remove(self, session: Session, scope: Scope, name: str) -> bool:
         if scope.is_bounded:
-            known = self._locked(session, scope)
-            self._check_lifted(scope, self._denied(name, known) if name in known.roles else frozenset())
+            giver, known = self.locked(session, scope)
+            denied = self._denied_by([name], known) if name in known.roles else ()
+            self._check_denials(giver, denied, "This would end a denial of")
         before = self.store.remove_role(session, scope.tenant.id, name, actor=scope.actor)
         if before is not None:
             details = {"before": role_data(before)}
             self._kit.audit.trail.record(session, scope, "role.removed", f"role:{name}", details=details)
         return before is not None
 
-    def _locked(self, session: Session, scope: Scope) -> MemberRules:
-        """Return the tenant's roles, which nobody else can change before this transaction ends."""
-        self.store.lock(session, scope.tenant.id)
-        return self.store.rulebook(session, scope.tenant.id).rules
+    def _denied_by(self, roles: Iterable[str], known: MemberRules) -> frozenset[Rule]:
+        written = [self.authorizer.matrix.written(name, known.roles) for name in roles]
+        every = (rules for one in written for rules in one.values())
+        return frozenset(rule for rules in every for rule, _ in rules if rule.effect == "deny")
 
-    def _denied(self, name: str, known: MemberRules) -> frozenset[Rule]:
-        written = self.authorizer.matrix.written(name, known.roles)
-        return frozenset(rule for rules in written.values() for rule, _ in rules if rule.effect == "deny")
-
-    def _check_lifted(self, scope: Scope, denied: Iterable[Rule]) -> None:
-        """Refuse to end a denial of what the actor does not have: it would give that back."""
+    def _check_denials(self, giver: Scope, denied: Iterable[Rule], what: str) -> None:
+        """Refuse to end a denial of what the actor does not have, which would give it back, or to make one."""
         for rule in denied:
             # it holds on what is not known, too, so that what is allowed where something is true is not enough
             given = replace(rule, effect="allow", when=None, resource=None)
-            self._check_lacking(self._lacked(scope, given), "This would end a denial of")
+            self._check_lacking(self._lacked(giver, given), what)
 
     def _grant(self, session: Session, scope: Scope, user_id: str, rule: Rule | str) -> Grant:
         rule = Rule(rule) if isinstance(rule, str) else rule
-        if scope.is_bounded and rule.effect == "allow":
-            self._check_lacking(self._lacked(scope, rule), "You would allow")
+        if scope.is_bounded:
+            giver, _ = self.locked(session, scope)
+            if rule.effect == "allow":
+                self._check_lacking(self._lacked(giver, rule), "You would allow")
+            else:
+                self._check_denials(giver, [rule], "You would deny")
         made = self.store.grant(session, scope.tenant.id, user_id, rule, actor=scope.actor)
         self._tell(
             session, scope, "permission.granted" if rule.effect == "allow" else "permission.denied", made
@@ -355,7 +435,8 @@ class KitAccess(KitQuestions):
 
     def _delegate(self, session: Session, scope: Scope, user_id: str, rule: Rule) -> Grant:
         if scope.actor is not None:
-            self._check_lacking(self._lacked(scope, rule), "You would lend")
+            giver, _ = self.locked(session, scope)
+            self._check_lacking(self._lacked(giver, rule), "You would lend")
         made = self.store.grant(session, scope.tenant.id, user_id, rule, delegated=True, actor=scope.actor)
         self._tell(session, scope, "permission.delegated", made)
         return made
@@ -365,7 +446,8 @@ class KitAccess(KitQuestions):
         if found is None:
             return False
         if scope.is_bounded and found.rule.effect == "deny":
-            self._check_lifted(scope, [found.rule])
+            giver, _ = self.locked(session, scope)
+            self._check_denials(giver, [found.rule], "This would end a denial of")
         if self.store.revoke(session, scope.tenant.id, grant_id, actor=scope.actor) is None:
             return False
         self._tell(session, scope, "permission.revoked", found)
@@ -390,8 +472,7 @@ class KitAccess(KitQuestions):
 
     def _lacked(self, scope: Scope, rule: Rule) -> str | None:
         """Return what the actor of a scope lacks of a rule, for as long as it holds and where it does."""
-        given = MemberRules(grants=(Grant("", "", rule),))
-        would = replace(scope, roles=frozenset(), permissions=frozenset(), limits=None, rules=given)
+        would = _holding(scope, (), MemberRules(grants=(Grant("", "", rule),)))
         return self.authorizer.lacked(scope, would, workspace=rule.workspace, until=rule.until)
 
     def _check_lacking(self, permission: str | None, what: str) -> None:
@@ -402,5 +483,23 @@ class KitAccess(KitQuestions):
             )
 
 
+def _holding(
+    scope: Scope, roles: Iterable[str], rules: MemberRules, *, permissions: frozenset[str] = frozenset()
+) -> Scope:
+    """Return a scope of somebody who has these roles, permissions and rules, and nothing else."""
+    return replace(scope, roles=frozenset(roles), permissions=permissions, limits=None, rules=rules)
+
+
+def _with_role(known: MemberRules, role: Role) -> MemberRules:
+    return replace(known, roles={**known.roles, role.name: role})
+
+
 def _ending(rule: Rule | str, until: datetime) -> Rule:
-    return Rule(rule, until=until) if isinstance(rule, str) else replace(rule, until=until)
+    """
+    Return a rule that ends at a moment.
+
+    Raises:
+        InvalidValue: it is none, or comes before the rule begins.
+    """
+    with as_value("until"):
+        return Rule(rule, until=until) if isinstance(rule, str) else replace(rule, until=until)

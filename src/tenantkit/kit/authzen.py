@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from tenantkit.core.scope import Scope, current
-from tenantkit.exceptions import ConfigurationError, NotAMember, QuestionMalformed
+from tenantkit.exceptions import ConfigurationError, InvalidValue, NotAMember, QuestionMalformed
 from tenantkit.rbac import Mode, Resource
 from tenantkit.rbac.resources import mapper_of
 from tenantkit.sql.spelling import read_key
@@ -159,9 +159,12 @@ class AuthZen:
         token, limit = _page(asked)
         if resource is None:
             return _results([], None)
-        found = kit.access.list_subjects(
-            permission, resource, after=token, limit=limit, dimensions=_dimensions(asked)
-        )
+        try:
+            found = kit.access.list_subjects(
+                permission, resource, after=token, limit=limit, dimensions=_dimensions(asked)
+            )
+        except InvalidValue:
+            raise QuestionMalformed("`page.token` is none that was given out.") from None
         return _results([{"type": _USER, "id": one} for one in found.items], found.after)
 
     def search_resource(self, kit: "TenantKit", asked: Document) -> dict[str, Any]:

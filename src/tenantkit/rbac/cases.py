@@ -92,14 +92,15 @@ class Case:
             ConfigurationError: the matrix does not know what it names.
         """
         self.check(matrix)
+        who, is_hosts = Actor(self.user), self._is_hosts(matrix)
         scope = Scope(
             _TENANT,
-            Actor(self.user),
+            None if is_hosts else who,
             roles=frozenset(self.roles),
             permissions=frozenset(self.permissions),
             dimensions={} if self.workspace is None else {"workspace": self.workspace},
-            # roles of the host's side count for who comes from there
-            impersonator=Actor(self.user) if self._is_hosts(matrix) else None,
+            # roles of the host's side count for who comes from there, and is no member
+            impersonator=who if is_hosts else None,
         )
         return Authorizer(matrix, clock, features=_Features(self.features)).explain(scope, self.what, self.on)
 
@@ -192,14 +193,18 @@ def read_cases(path: str | Path) -> Cases:
         content = tomllib.loads(text)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}.") from error
     for key in content:
         if key not in ("matrix", "case"):
             raise ConfigurationError(f"{path}: There is no {key!r}.{meant(key, {'matrix', 'case'})}")
     lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[case]]"]
     written, matrix = content.get("case"), content.get("matrix")
-    if not isinstance(written, list) or len(lines) != len(written):
+    if (
+        not isinstance(written, list)
+        or len(lines) != len(written)
+        or not all(isinstance(one, Mapping) for one in written)
+    ):
         raise ConfigurationError(f"{path}: Cases are tables `[[case]]`, each on a line of its own.")
     if not isinstance(matrix, str | None):
         raise ConfigurationError(f"{path}: `matrix` is the path of a file, not {matrix!r}.")
@@ -222,7 +227,9 @@ def _cases_of(path: Path, line: int, said: Mapping[str, Any]) -> list[Case]:
         )
     who = said["who"] if isinstance(said["who"], Mapping) else {"roles": said["who"]}
     _check_keys(at, who, _WHO, "who asks")
-    _texts(at, [who[key] for key in ("user", "workspace") if key in who])
+    _texts(
+        at, [table[key] for table in (who, said) for key in ("user", "workspace", "because") if key in table]
+    )
     about: dict[str, Any] = {
         key: tuple(_texts(at, who.get(key, []))) for key in ("roles", "permissions", "features")
     }

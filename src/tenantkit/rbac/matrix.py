@@ -257,23 +257,38 @@ class Matrix:
                 waiting += [(other, [*path, other]) for other in roles[one].includes]
 
     def _write(self, name: str, roles: Mapping[str, Role], done: dict[str, Written]) -> Written:
-        """Note what a role comes to, and before it those that it includes."""
-        role, found = roles[name], dict[str, list[tuple[Rule, str]]]()
-        done[name] = _NOTHING  # of a circle, which data that nobody checked can have
-        for other in role.includes:
+        """Note what a role comes to, and before it those that it includes, however many stand in a row."""
+        waiting = [name]
+        while waiting:
+            role = roles[waiting[-1]]
             # a tenant's role may be older than one of the host's side that has taken a name
-            if other in roles and (role.side == "host" or roles[other].side == "tenant"):
-                inner = done[other] if other in done else self._write(other, roles, done)
-                for permission, rules in inner.items():
-                    found.setdefault(permission, []).extend(rules)
+            included = [
+                one
+                for one in role.includes
+                if one in roles and (role.side == "host" or roles[one].side == "tenant")
+            ]
+            first = [one for one in included if one not in done]
+            if first:
+                done[role.name] = _NOTHING  # of a circle, which data that nobody checked can have
+                waiting += first
+            else:
+                done[role.name] = self._together(role, [done[one] for one in included])
+                waiting.pop()
+        return done[name]
+
+    def _together(self, role: Role, included: Iterable[Written]) -> Written:
+        """Return what a role comes to with what those come to that it includes."""
+        found: dict[str, list[tuple[Rule, str]]] = {}
+        for inner in included:
+            for permission, rules in inner.items():
+                found.setdefault(permission, []).extend(rules)
         for rule in role.rules:
             for permission in self.permissions_of(rule.permission, role.side):
-                found.setdefault(permission, []).append((rule, name))
+                found.setdefault(permission, []).append((rule, role.name))
         excluded = frozenset().union(*(self.permissions_of(one, role.side) for one in role.excluding))
         for permission in excluded & found.keys():
             found[permission] = [one for one in found[permission] if one[0].effect == "deny"]
-        done[name] = {permission: tuple(dict.fromkeys(rules)) for permission, rules in found.items() if rules}
-        return done[name]
+        return {permission: tuple(dict.fromkeys(rules)) for permission, rules in found.items() if rules}
 
     def _declared(self, name: str, said: str | Permission) -> Permission:
         permission = said if isinstance(said, Permission) else Permission(name, said)

@@ -25,6 +25,9 @@ _NO: Final = {"", "-", "\N{EN DASH}", "\N{EM DASH}", "n", "no"}
 _NEVER: Final = {"deny"}
 _INCLUDES: Final = "includes"
 _RULE: Final = re.compile(r":?-+:?\Z")
+_ROW: Final = re.compile(r"\|.*(?<!\\)\|\Z")
+_FENCE: Final = re.compile(r"`{3,}(?!.*`)|~{3,}")
+_CODE: Final = ("    ", "\t")
 
 
 def read_matrix(path: Path, conditions: Mapping[str, Condition], separator: str | None) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class _File:
 def _toml(file: _File, separator: str | None) -> dict[str, Any]:
     try:
         content = tomllib.loads(file.text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of numbers of thousands of digits, and of tables as deep
         raise ConfigurationError(f"{file.path} is not TOML: {error}.") from error
     return _from_tables(file, content, separator)
 
@@ -110,8 +113,11 @@ def _yaml(file: _File, separator: str | None) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise file.error(line, f"This is not YAML: {error.problem}.") from error
-    except (yaml.YAMLError, RecursionError, TypeError) as error:
-        raise file.error(None, f"This is not YAML of texts and tables: {error}.") from error
+    except ConfigurationError:
+        raise
+    except (yaml.YAMLError, RecursionError, TypeError, ValueError, LookupError, AttributeError) as error:
+        # PyYAML's own readers of dates, numbers and tags raise what Python does
+        raise file.error(None, f"This is not YAML of texts and tables: {error!r}.") from error
     if not isinstance(content, dict):
         raise file.error(None, "This holds no tables.")
     return _from_tables(file, content, separator)
@@ -259,29 +265,39 @@ def _markdown(file: _File, separator: str | None) -> dict[str, Any]:
 
 def _rows_of_table(file: _File) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of the first table, with the number of their lines; the rule below the head is left out."""
-    is_within, is_hidden = False, False
-    for number, line in enumerate(file.text.split("\n"), 1):
-        bare = line.strip()
-        if not is_within and (bare.startswith(("```", "~~~")) or "<!--" in bare or "-->" in bare):
-            # a fence begins or ends; a comment may do both
-            is_hidden = (
-                not is_hidden if bare.startswith(("```", "~~~")) else "-->" not in bare.rpartition("<!--")[2]
-            )
-            continue
-        if is_hidden:
-            continue
-        if not bare.startswith("|"):
-            if is_within and bare:
-                raise file.error(
-                    number, "A row of a table begins with '|', and behind a table is an empty line."
-                )
-            if is_within:
-                return
+    is_within = False
+    for number, line in _shown_lines(file.text):
+        bare, is_code = line.strip(), line.startswith(_CODE)
+        if is_within and not bare:
+            return
+        if is_within and (is_code or not bare.startswith("|")):
+            raise file.error(number, "A row of a table begins with '|', and behind a table is an empty line.")
+        if is_code or not bare.startswith("|"):
             continue
         is_within = True
+        if not _ROW.match(bare):
+            raise file.error(number, "A row of a table ends with '|'.")
         cells = [one.strip().strip("`").replace("\\|", "|") for one in re.split(r"(?<!\\)\|", bare)[1:-1]]
         if not all(map(_RULE.match, cells)):
             yield number, cells
+
+
+def _shown_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page with their numbers; what is in a comment or between fences is empty."""
+    is_comment, fence = False, ""
+    for number, line in enumerate(text.split("\n"), 1):
+        bare, is_code = line.strip(), line.startswith(_CODE)
+        if fence:
+            is_closed = len(bare) >= len(fence) and set(bare) == {fence[0]}
+            fence = "" if is_closed else fence
+        elif is_comment or (not is_code and "<!--" in bare):
+            is_comment = "-->" not in bare.rpartition("<!--")[2]
+        elif not is_code and (opened := _FENCE.match(bare)):
+            fence = opened[0]
+        else:
+            yield number, line
+            continue
+        yield number, ""
 
 
 def _from_grid(file: _File, rows: list[tuple[int, list[str]]], separator: str | None) -> dict[str, Any]:

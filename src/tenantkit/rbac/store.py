@@ -21,7 +21,7 @@ from tenantkit.rbac.model import Change, Drift, Grant, MemberRules, Role, Rule, 
 from tenantkit.rbac.tables import RuleTables
 from tenantkit.sql.upsert import insert_if_absent
 
-__all__ = ["RuleStore"]
+__all__ = ["RuleStore", "as_value"]
 
 _MAX_NAME: Final = 100
 _MAX_USER_ID: Final = 200
@@ -65,7 +65,12 @@ class RuleStore:
         return Rulebook(tenant_id, version, MemberRules(made, tenant_id=tenant_id), has_grants)
 
     def grants(self, session: Session, tenant_id: TenantId, user_id: str | None = None) -> list[Grant]:
-        """Return the grants of a member, or of all, that count or will, the oldest first. Costs one statement."""
+        """
+        Return the grants of a member, or of all, that count or will, the oldest first. Costs one statement.
+
+        Raises:
+            InvalidValue: the user id is none that can be kept.
+        """
         grants, now = self.tables.grants, self._clock.now()
         query = select(grants).where(
             grants.c.tenant_id == tenant_id,
@@ -73,6 +78,7 @@ class RuleStore:
             or_(grants.c.until.is_(None), grants.c.until > now),
         )
         if user_id is not None:
+            check_text(user_id, "user_id", _MAX_USER_ID)
             query = query.where(grants.c.user_id == user_id)
         return [_grant_of(row) for row in session.execute(query.order_by(grants.c.id))]
 
@@ -91,11 +97,11 @@ class RuleStore:
             raise AlreadyTaken(f"The role {role.name!r} is the application's own.", field="name")
         if role.side != "tenant":
             raise InvalidValue(f"The role {role.name!r} of a tenant is of no other side.", field="side")
-        with _as_value("role"):
+        with as_value("role"):
             data = _checked(role_data(role))
         self._change(session, tenant_id)
         known = self.rulebook(session, tenant_id).rules.roles
-        with _as_value("role"):
+        with as_value("role"):
             self.matrix.check_role(role, {**known, role.name: role, **self.matrix.roles})
         before = known.get(role.name)
         if before is not None:
@@ -159,17 +165,19 @@ class RuleStore:
 
         Raises:
             InvalidValue: the rule names what there is not, or cannot be kept; it is over; or it is delegated without an
-                end, by nobody, or denies.
+                end, by no member, or denies.
         """
         check_text(user_id, "user_id", _MAX_USER_ID)
-        with _as_value("rule"):
+        with as_value("rule"):
             self.matrix.check_rule(rule, "The grant")
             data = _checked(rule_data(rule))
         if rule.until is not None and rule.until <= self._clock.now():
             raise InvalidValue(f"The grant would be over already, at {rule.until}.", field="until")
-        if delegated and (rule.until is None or actor is None or rule.effect == "deny"):
+        if delegated and (
+            rule.until is None or actor is None or actor.kind != "user" or rule.effect == "deny"
+        ):
             raise InvalidValue(
-                "What is delegated is allowed, by somebody, until a moment: say `until`.", field="until"
+                "What is delegated is allowed, by a member, until a moment: say `until`.", field="until"
             )
         made = Grant(str(new_id()), user_id, rule, actor.id if actor else None, delegated, self._clock.now())
         row = {
@@ -227,7 +235,8 @@ class RuleStore:
         Costs what each definition and each grant costs, and two statements.
 
         Raises:
-            ConfigurationError: the data is no such export, or names what there is not.
+            ConfigurationError: the data is no such export.
+            InvalidValue: it names what there is not.
             AlreadyTaken: the matrix has a role of such a name.
         """
         roles, given = _read_export(content)
@@ -347,7 +356,7 @@ def _checked(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _as_value(field: str) -> Iterator[None]:
+def as_value(field: str) -> Iterator[None]:
     """Say of what a tenant wrote that it cannot be used, and not that the application is misconfigured."""
     try:
         yield

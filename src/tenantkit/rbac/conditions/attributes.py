@@ -299,6 +299,7 @@ def _no_attribute(mapper: Mapper[Any], name: str, of: str) -> ConfigurationError
 
 def _check_value(condition: Attribute) -> None:
     operator, value = condition.operator, condition.value
+    problem: str | None
     if operator not in get_args(Operator):
         raise ConfigurationError(
             f"Attributes are not compared by {operator!r}, but by {', '.join(get_args(Operator))}."

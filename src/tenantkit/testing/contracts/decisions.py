@@ -130,6 +130,8 @@ class DecisionPromises:
             pages += 1
         assert (["manager", "writer"], 2) == (found, pages)
         assert 403 == world.post(f"{_SEARCH}/subject", question).status
+        question["page"]["token"] = "x" * 1000
+        assert "question-malformed" == world.post(f"{_SEARCH}/subject", question, user="manager").problem
 
     def test_a_search_for_rows(self, world: World) -> None:
         """The rows on which a member may do something are found page by page; another tenant's are none."""
