@@ -11,7 +11,7 @@ from tenantkit.core.actor import Actor
 from tenantkit.core.scope import Scope, current
 from tenantkit.core.tenant import Tenant
 from tenantkit.directory import Page
-from tenantkit.exceptions import ConfigurationError, NotAMember, PermissionDenied
+from tenantkit.exceptions import ConfigurationError, NotAMember
 from tenantkit.kit.questions import KitQuestions
 from tenantkit.protocols import MembershipLookup
 from tenantkit.rbac import (
@@ -26,6 +26,7 @@ from tenantkit.rbac import (
     role_data,
     rule_data,
 )
+from tenantkit.rbac.giving import Giving
 from tenantkit.rbac.store import as_value
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class KitAccess(KitQuestions):
 
     def __init__(self, kit: "Requests", authorizer: Authorizer, store: RuleStore) -> None:
         self._kit, self.authorizer, self.store = kit, authorizer, store
+        self._giving = Giving(authorizer)
 
     def roles(self) -> Mapping[str, Role]:
         """Return the roles that a member of the current tenant can hold, its own among them. Costs one statement."""
@@ -338,7 +340,7 @@ class KitAccess(KitQuestions):
             rules=replace(book.rules, grants=own),
         )
         now = self.authorizer.clock.now()
-        if self._lacked(scope, replace(lent.rule, since=None, until=now)) is not None:
+        if self._giving.lacked(scope, replace(lent.rule, since=None, until=now)) is not None:
             return None
         changes = self.authorizer.changes_at(scope)
         until = min(one for one in (lent.rule.until, changes) if one is not None)
@@ -355,9 +357,7 @@ class KitAccess(KitQuestions):
 
     def _require_giving(self, session: Session, scope: Scope, *roles: str) -> None:
         if scope.is_bounded:
-            giver, known = self.locked(session, scope)
-            lacked = self.authorizer.lacked(giver, _holding(scope, roles, known))
-            self._check_lacking(lacked, f"{', '.join(roles)} would allow")
+            self._giving.check_roles(*self.locked(session, scope), roles)
 
     def _require_changing(
         self,
@@ -376,57 +376,30 @@ class KitAccess(KitQuestions):
             raise NotAMember(f"{user_id[:80]!r} is no active member of {scope.tenant.slug!r}.")
         held = member.roles if roles is None else frozenset(roles)
         beside = member.permissions if permissions is None else frozenset(permissions)
-        would = _holding(scope, held - member.roles, known, permissions=beside - member.permissions)
-        self._check_lacking(self.authorizer.lacked(giver, would), "They would be allowed")
-        before, after = (self._denied_by(several, known) for several in (member.roles, held))
-        self._check_denials(giver, before - after, "This would end a denial of")
+        self._giving.check_change(
+            giver, known, roles=(member.roles, held), permissions=(member.permissions, beside)
+        )
 
     def _define(self, session: Session, scope: Scope, role: Role) -> None:
         if scope.is_bounded:
-            giver, known = self.locked(session, scope)
-            bare = replace(
-                role, rules=tuple(one for one in role.rules if one.effect == "allow"), excluding=()
-            )
-            would = _holding(scope, [role.name], _with_role(known, bare))
-            self._check_lacking(self.authorizer.lacked(giver, would), f"The role {role.name!r} would allow")
-            was, is_now = (self._denied_by([role.name], one) for one in (known, _with_role(known, role)))
-            self._check_denials(giver, was - is_now, "This would end a denial of")
-            self._check_denials(giver, is_now - was, "This would deny")
+            self._giving.check_definition(*self.locked(session, scope), role)
         before = self.store.define_role(session, scope.tenant.id, role, actor=scope.actor)
         details = {"role": role_data(role), "before": None if before is None else role_data(before)}
         self._kit.audit.trail.record(session, scope, "role.defined", f"role:{role.name}", details=details)
 
     def _remove(self, session: Session, scope: Scope, name: str) -> bool:
         if scope.is_bounded:
-            giver, known = self.locked(session, scope)
-            denied = self._denied_by([name], known) if name in known.roles else ()
-            self._check_denials(giver, denied, "This would end a denial of")
+            self._giving.check_removal(*self.locked(session, scope), name)
         before = self.store.remove_role(session, scope.tenant.id, name, actor=scope.actor)
         if before is not None:
             details = {"before": role_data(before)}
             self._kit.audit.trail.record(session, scope, "role.removed", f"role:{name}", details=details)
         return before is not None
 
-    def _denied_by(self, roles: Iterable[str], known: MemberRules) -> frozenset[Rule]:
-        written = [self.authorizer.matrix.written(name, known.roles) for name in roles]
-        every = (rules for one in written for rules in one.values())
-        return frozenset(rule for rules in every for rule, _ in rules if rule.effect == "deny")
-
-    def _check_denials(self, giver: Scope, denied: Iterable[Rule], what: str) -> None:
-        """Refuse to end a denial of what the actor does not have, which would give it back, or to make one."""
-        for rule in denied:
-            # it holds on what is not known, too, so that what is allowed where something is true is not enough
-            given = replace(rule, effect="allow", when=None, resource=None)
-            self._check_lacking(self._lacked(giver, given), what)
-
     def _grant(self, session: Session, scope: Scope, user_id: str, rule: Rule | str) -> Grant:
         rule = Rule(rule) if isinstance(rule, str) else rule
         if scope.is_bounded:
-            giver, _ = self.locked(session, scope)
-            if rule.effect == "allow":
-                self._check_lacking(self._lacked(giver, rule), "You would allow")
-            else:
-                self._check_denials(giver, [rule], "You would deny")
+            self._giving.check_grant(self.locked(session, scope)[0], rule)
         made = self.store.grant(session, scope.tenant.id, user_id, rule, actor=scope.actor)
         self._tell(
             session, scope, "permission.granted" if rule.effect == "allow" else "permission.denied", made
@@ -435,8 +408,7 @@ class KitAccess(KitQuestions):
 
     def _delegate(self, session: Session, scope: Scope, user_id: str, rule: Rule) -> Grant:
         if scope.actor is not None:
-            giver, _ = self.locked(session, scope)
-            self._check_lacking(self._lacked(giver, rule), "You would lend")
+            self._giving.check_lending(self.locked(session, scope)[0], rule)
         made = self.store.grant(session, scope.tenant.id, user_id, rule, delegated=True, actor=scope.actor)
         self._tell(session, scope, "permission.delegated", made)
         return made
@@ -446,8 +418,7 @@ class KitAccess(KitQuestions):
         if found is None:
             return False
         if scope.is_bounded and found.rule.effect == "deny":
-            giver, _ = self.locked(session, scope)
-            self._check_denials(giver, [found.rule], "This would end a denial of")
+            self._giving.check_revocation(self.locked(session, scope)[0], found.rule)
         if self.store.revoke(session, scope.tenant.id, grant_id, actor=scope.actor) is None:
             return False
         self._tell(session, scope, "permission.revoked", found)
@@ -470,36 +441,8 @@ class KitAccess(KitQuestions):
         details = {"user": grant.user_id, "rule": rule_data(grant.rule)}
         self._kit.audit.trail.record(session, scope, action, f"grant:{grant.id}", details=details)
 
-    def _lacked(self, scope: Scope, rule: Rule) -> str | None:
-        """Return what the actor of a scope lacks of a rule, for as long as it holds and where it does."""
-        would = _holding(scope, (), MemberRules(grants=(Grant("", "", rule),)))
-        return self.authorizer.lacked(scope, would, workspace=rule.workspace, until=rule.until)
-
-    def _check_lacking(self, permission: str | None, what: str) -> None:
-        if permission is not None:
-            raise PermissionDenied(
-                f"{what} {permission!r}, which you do not have, or not for as long, or not everywhere.",
-                permission=permission,
-            )
-
-
-def _holding(
-    scope: Scope, roles: Iterable[str], rules: MemberRules, *, permissions: frozenset[str] = frozenset()
-) -> Scope:
-    """Return a scope of somebody who has these roles, permissions and rules, and nothing else."""
-    return replace(scope, roles=frozenset(roles), permissions=permissions, limits=None, rules=rules)
-
-
-def _with_role(known: MemberRules, role: Role) -> MemberRules:
-    return replace(known, roles={**known.roles, role.name: role})
-
 
 def _ending(rule: Rule | str, until: datetime) -> Rule:
-    """
-    Return a rule that ends at a moment.
-
-    Raises:
-        InvalidValue: it is none, or comes before the rule begins.
-    """
+    """Return a rule that ends at a moment."""
     with as_value("until"):
         return Rule(rule, until=until) if isinstance(rule, str) else replace(rule, until=until)
