@@ -409,6 +409,8 @@ def test_workspaces_that_python_thinks_are_equal():
         (lambda: role_from("x", {"rules": {}}), "is a list"),
         (lambda: authorizer().check(scope("member"), "documents:update", 3), "3 is no resource"),
         (lambda: authorizer().check(scope("member"), "documents:update", "7"), "'7' is no resource"),
+        (lambda: authorizer().check(scope("owner"), "documents:update", "7"), "'7' is no resource"),
+        (lambda: authorizer().check(scope("viewer"), "documents:update", "7"), "'7' is no resource"),
         (lambda: authorizer().check(scope("member"), "documents:update", []), "is no resource"),
         (lambda: authorizer().require_any(scope("member"), []), "name one at least"),
         (lambda: authorizer().require_role(scope("member")), "name one at least"),

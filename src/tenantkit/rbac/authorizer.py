@@ -96,6 +96,8 @@ class Authorizer:
         access = self._compiled_for(scope)
         answer = access.answers.get(permission)
         if answer is True:
+            if resource is not None:
+                check_resource(resource)
             return True
         if answer is not None:
             return self._decide(scope, access, permission, resource)[0] == "allowed"

@@ -21,7 +21,7 @@ from tenantkit.rbac.model import Change, Drift, Grant, MemberRules, Role, Rule, 
 from tenantkit.rbac.tables import RuleTables
 from tenantkit.sql.upsert import insert_if_absent
 
-__all__ = ["RuleStore", "as_value"]
+__all__ = ["RuleStore", "as_value", "included_first"]
 
 _MAX_NAME: Final = 100
 _MAX_USER_ID: Final = 200

@@ -31,6 +31,7 @@ __all__ = [
     "mapper_of_object",
     "read_attribute",
     "relationship_of",
+    "says",
 ]
 
 Operator = Literal[
