@@ -95,14 +95,13 @@ class Authorizer:
         """
         access = self._compiled_for(scope)
         answer = access.answers.get(permission)
+        if resource is not None:
+            check_resource(resource)
         if answer is True:
-            if resource is not None:
-                check_resource(resource)
             return True
         if answer is not None:
             return self._decide(scope, access, permission, resource)[0] == "allowed"
         self.matrix.check_declared(permission)
-        check_resource(resource)
         return False
 
     def check_some(self, scope: Scope, permission: str) -> bool:

@@ -21,6 +21,7 @@ __all__ = ["Resource", "check_resource", "identity_clause", "identity_of", "mapp
 _OTHER_SPELLING: Final = re.compile(
     r":\s*[+-]?0[0-9]|:\+|:\s|\s\Z|:-0\Z|:\{?[0-9a-fA-F-]*[A-F][0-9a-fA-F-]{20,}\}?\Z"
 )
+_NO_RESOURCES: Final = (str, bytes, int, float, UUID, list, tuple, set, frozenset, type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def check_resource(resource: object) -> None:
     """
     if isinstance(resource, str) and ":" in resource:
         return
-    if isinstance(resource, str | bytes | int | float | UUID | list | tuple | set | frozenset | type):
+    if isinstance(resource, _NO_RESOURCES):
         raise ConfigurationError(
             f"{resource!r} is no resource: ask about a mapped object, a mapping, a Resource, or a name such as "
             "'documents:42'."
