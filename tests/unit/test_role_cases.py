@@ -3,11 +3,15 @@
 import pytest
 
 from tenantkit.exceptions import ConfigurationError
-from tenantkit.rbac import Matrix, Permission, read_cases
+from tenantkit.rbac import Matrix, Permission, Role, Rule, owner_of, read_cases
 
 MATRIX = Matrix(
     {"documents:read": "", "documents:export": Permission("documents:export", feature="export")},
-    {"reader": ["documents:read"]},
+    {
+        "reader": ["documents:read"],
+        "author": [Rule("documents:read", when=owner_of("author"))],
+        "staff": Role("staff", (Rule("documents:read", when=owner_of("author")),), side="host"),
+    },
 )
 GOOD = {"who": '"reader"', "what": '"documents:read"', "expected": '"allow"'}
 
@@ -72,3 +76,10 @@ def test_one_case_asks_for_several_permissions(tmp_path):
     has = case(who='{ permissions = ["documents:export"], features = ["export"] }', what='"documents:export"')
     assert [True] == decided(tmp_path, has)
     assert [False] == decided(tmp_path, has.replace(', features = ["export"]', ""))
+
+
+@pytest.mark.parametrize(("role", "allowed"), [("author", True), ("staff", False)])
+def test_the_support_owns_nothing(tmp_path, role, allowed):
+    """A role of the host's side is held by who is no member, as in a real request: no document is theirs."""
+    text = case(who=f'{{ roles = ["{role}"], user = "ann" }}', on='{ author = "ann" }')
+    assert [allowed] == decided(tmp_path, text)
