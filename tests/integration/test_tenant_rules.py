@@ -462,6 +462,8 @@ async def test_changing_a_member_is_bounded_where_it_is_asked_for(hands, kit, ac
         ("reader", {"roles": ["reader", "barred"]}, True),
         ("reader", {"roles": ["writer", "barred"]}, False),
         ("reader", {"permissions": ["documents:write"]}, False),
+        ("reader", {"roles": "writer"}, False),
+        ("reader", {"permissions": "documents:write"}, False),
         ("reader", {"permissions": ["documents:read"]}, True),
         ("writer", {"roles": ["writer"], "permissions": ["documents:write"]}, True),
     ):

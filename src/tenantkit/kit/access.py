@@ -374,10 +374,8 @@ class KitAccess(KitQuestions):
         member = self._kit.organizations(session).membership(scope.tenant, user_id)
         if member is None:
             raise NotAMember(f"{user_id[:80]!r} is no active member of {scope.tenant.slug!r}.")
-        held = member.roles if roles is None else frozenset(roles)
-        beside = member.permissions if permissions is None else frozenset(permissions)
         self._giving.check_change(
-            giver, known, roles=(member.roles, held), permissions=(member.permissions, beside)
+            giver, known, roles=(member.roles, roles), permissions=(member.permissions, permissions)
         )
 
     def _define(self, session: Session, scope: Scope, role: Role) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from tenantkit.core.scope import Scope
 from tenantkit.exceptions import PermissionDenied
@@ -9,6 +10,9 @@ from tenantkit.rbac.authorizer import Authorizer
 from tenantkit.rbac.model import Grant, MemberRules, Role, Rule
 
 __all__ = ["Giving"]
+
+_ENDED: Final = "This would end a denial of"
+_DENIED: Final = "This would deny"
 
 
 class Giving:
@@ -35,12 +39,12 @@ class Giving:
         giver: Scope,
         known: MemberRules,
         *,
-        roles: tuple[frozenset[str], frozenset[str]],
-        permissions: tuple[frozenset[str], frozenset[str]],
+        roles: tuple[frozenset[str], Iterable[str] | None],
+        permissions: tuple[frozenset[str], Iterable[str] | None],
     ) -> None:
-        """Refuse to change a member's roles and permissions, each from what they were to what they would be."""
-        (had, would_have), (before, after) = roles, permissions
-        given = _holding(giver, would_have - had, known, permissions=after - before)
+        """Refuse to change a member's roles and permissions, each from what they were to what they would be, if any."""
+        had, would_have = roles[0], _after(*roles)
+        given = _holding(giver, would_have - had, known, permissions=_after(*permissions) - permissions[0])
         _refuse(self._authorizer.lacked(giver, given), "They would be allowed")
         self._check_denials(giver, self._denials(had, known) - self._denials(would_have, known), _ENDED)
 
@@ -95,15 +99,18 @@ class Giving:
             _refuse(self.lacked(giver, given), what)
 
 
-_ENDED = "This would end a denial of"
-_DENIED = "This would deny"
-
-
 def _holding(
     scope: Scope, roles: Iterable[str], rules: MemberRules, *, permissions: frozenset[str] = frozenset()
 ) -> Scope:
     """Return a scope of somebody who has these roles, permissions and rules, and nothing else."""
     return replace(scope, roles=frozenset(roles), permissions=permissions, limits=None, rules=rules)
+
+
+def _after(before: frozenset[str], names: Iterable[str] | None) -> frozenset[str]:
+    """Return what there is after a change to these names, or to this one; what there was, where there is no change."""
+    if names is None:
+        return before
+    return frozenset([names] if isinstance(names, str) else names)
 
 
 def _with_role(known: MemberRules, role: Role) -> MemberRules:

@@ -61,8 +61,8 @@ class Rule:
         when: holds for resources of which this is true; for all by default.
         resource: holds for this one alone, spelled ``<table>:<key>``.
         workspace: holds in this workspace alone, spelled as text.
-        since: holds from this moment on.
-        until: holds before this moment.
+        since: holds from this moment on; with a time zone, and kept in UTC.
+        until: holds before this moment; likewise.
 
     Raises:
         ConfigurationError: a part is not as it should be.

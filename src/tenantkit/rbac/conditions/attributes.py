@@ -92,7 +92,8 @@ class Attribute(Condition):
         name: the attribute, a column.
         operator: ``"is"``, ``"is_not"``, ``"in"`` or ``"not_in"``; ``"less"``, ``"at_most"``, ``"more"`` or
             ``"at_least"`` of numbers and moments; ``"present"`` or ``"missing"``, which take no value.
-        value: the value, a sequence of them, or one that the scope knows.
+        value: the value, a sequence of them, or one that the scope knows; numbers have up to 64 bits, and moments a
+            time zone where the column's have one.
 
     Raises:
         ConfigurationError: there is no such operator, or the value does not go with it.
