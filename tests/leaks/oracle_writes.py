@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +99,7 @@ class Writer(Composer):
         """
         if kind == "int" and self.often(4):
             counted = self.scalar(source.columns, 1, source.elements)
-            if self.dialect != "sqlite" or f"{table.name} AS " not in str(counted):
+            if self.dialect != "sqlite" or not re.search(rf"\b{table.name} AS ", str(counted)):
                 return counted
         return self.one([self.literal_of(kind), self.expression(source, kind, 0)])
 
